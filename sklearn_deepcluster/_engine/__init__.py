@@ -1,0 +1,41 @@
+"""The engine room: the only importer of skorch."""
+
+from skorch.callbacks import Callback
+
+from sklearn_deepcluster._engine._device import (
+    inference_device,
+    resolve_device,
+    uses_bfloat16,
+)
+from sklearn_deepcluster._engine._rows import (
+    BLOCK_SIZE,
+    CHUNK_ROWS,
+    Rows,
+    map_blocks,
+    root_mean_square,
+)
+from sklearn_deepcluster._engine._seeds import (
+    draw_seed,
+    generator,
+    random_stream,
+    seeded_global_rng,
+)
+from sklearn_deepcluster._engine._trainer import OPTIMIZERS, Trainer
+
+__all__ = [
+    "BLOCK_SIZE",
+    "CHUNK_ROWS",
+    "OPTIMIZERS",
+    "Callback",
+    "Rows",
+    "Trainer",
+    "draw_seed",
+    "generator",
+    "inference_device",
+    "map_blocks",
+    "random_stream",
+    "resolve_device",
+    "root_mean_square",
+    "seeded_global_rng",
+    "uses_bfloat16",
+]

@@ -1,0 +1,53 @@
+"""Where and in which precision a module trains."""
+
+import warnings
+
+import torch
+
+
+def resolve_device(device):
+    """Return the ``torch.device`` that `device` names; "auto" is CUDA where there is one.
+
+    Raises
+    ------
+    ValueError
+        If `device` is not the name of a device, or of one that this machine does not have.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as exc:
+        raise ValueError(
+            f"device={device!r} is not available here: {str(exc).splitlines()[0]} "
+            "Use device='auto' or device='cpu'."
+        ) from exc
+    return resolved
+
+
+def inference_device(device):
+    """Return `device`, or the CPU with a warning where a fitted model has come without its GPU."""
+    try:
+        return resolve_device(device)
+    except ValueError:
+        warnings.warn(
+            f"device={device!r} is not available here; predicting on the CPU.", stacklevel=4
+        )
+        return torch.device("cpu")
+
+
+def uses_bfloat16(precision, device):
+    """Whether training on `device` runs its products in bfloat16.
+
+    ``precision="auto"`` says yes where the hardware multiplies bfloat16 itself.
+    """
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        # torch has no public question for this yet.
+        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, name, lambda: False)() for name in probes)
+    return False

@@ -1,0 +1,164 @@
+"""Rows of X as float32 tensors: batches for training, fixed blocks for inference."""
+
+import numpy as np
+import torch
+
+BLOCK_SIZE = 256
+# Rows are shuffled within windows of this many bytes (as float32): data below it is shuffled as a
+# whole, and a memory-mapped file above it is read in stretches. It depends on the shape of X
+# alone, so arrays and memory maps of the same data train alike.
+WINDOW_BYTES = 2**28
+CHUNK_ROWS = 2048
+
+
+class Rows:
+    """The rows of a 2-D array or memory map, divided by `scale`, as float32 tensors on `device`.
+
+    Parameters
+    ----------
+    X : ndarray or memmap of shape (n_samples, n_features)
+        Any real dtype. It is neither copied nor modified; on a GPU it is copied there once where
+        it takes at most half of the free memory.
+
+    scale : float, default=1.0
+        Divisor of every value.
+
+    device : torch.device or str, default="cpu"
+    """
+
+    def __init__(self, X, *, scale=1.0, device="cpu"):
+        self.X = X
+        self.scale = float(scale)
+        self.device = torch.device(device)
+        self._resident = None
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            if 4 * X.size <= free // 2:
+                self._resident = self._tensor(X)
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    def _tensor(self, part):
+        # `part` may be a read-only view; np.array copies it, so torch never sees foreign memory.
+        tensor = torch.from_numpy(np.array(part, dtype=np.float32)).to(self.device)
+        return tensor if self.scale == 1.0 else tensor.mul_(1.0 / self.scale)
+
+    def take(self, index):
+        """Return the rows `index` (1-D int64 tensor on the CPU) as a tensor."""
+        if self._resident is not None:
+            return self._resident.index_select(0, index.to(self.device))
+        part = torch.from_numpy(
+            np.take(self.X, index.numpy(), axis=0).astype(np.float32, copy=False)
+        )
+        part = part.to(self.device)
+        return part if self.scale == 1.0 else part.mul_(1.0 / self.scale)
+
+    def blocks(self):
+        """Yield (slice, tensor): consecutive rows in zero-padded tensors of `BLOCK_SIZE` rows."""
+        for start in range(0, len(self), BLOCK_SIZE):
+            stop = min(start + BLOCK_SIZE, len(self))
+            block = torch.zeros(BLOCK_SIZE, self.n_features, device=self.device)
+            if self._resident is not None:
+                block[: stop - start] = self._resident[start:stop]
+            else:
+                block[: stop - start] = self._tensor(self.X[start:stop])
+            yield slice(start, stop), block
+
+
+def map_blocks(function, rows, *, autocast=False):
+    """Apply `function` to `rows` block by block, without gradients.
+
+    All blocks have one size (the last is padded with zeros), so the result for a row does not
+    depend on the rows that come with it.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a tensor (BLOCK_SIZE, n_features) and returns a tensor with BLOCK_SIZE rows.
+
+    rows : Rows
+
+    autocast : bool, default=False
+        Run products in bfloat16.
+
+    Returns
+    -------
+    out : torch.Tensor on the CPU with n_samples rows; float32 or an integer type.
+    """
+    out = None
+    with (
+        torch.no_grad(),
+        torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=autocast),
+    ):
+        for where, block in rows.blocks():
+            part = function(block)[: where.stop - where.start]
+            if out is None:
+                dtype = torch.float32 if part.is_floating_point() else part.dtype
+                out = torch.empty(len(rows), *part.shape[1:], dtype=dtype)
+            out[where] = part.to("cpu", out.dtype)
+    return out
+
+
+def root_mean_square(X):
+    """Return the root mean square of all values of X, 1.0 for zeros; reads X in chunks."""
+    total = 0.0
+    for start in range(0, X.shape[0], CHUNK_ROWS):
+        chunk = np.asarray(X[start : start + CHUNK_ROWS], dtype=np.float64)
+        total += float(np.vdot(chunk, chunk))
+    return float(np.sqrt(total / X.size)) or 1.0
+
+
+def shuffled_order(n_samples, n_features, generator):
+    """Return a permutation of the rows; beyond `WINDOW_BYTES` it is local in the file."""
+    window = max(CHUNK_ROWS, WINDOW_BYTES // (4 * n_features))
+    if n_samples <= window:
+        return torch.randperm(n_samples, generator=generator)
+    starts = torch.arange(0, n_samples, CHUNK_ROWS)
+    starts = starts[torch.randperm(len(starts), generator=generator)]
+    per_window = max(1, window // CHUNK_ROWS)
+    parts = []
+    for group in starts.split(per_window):
+        rows = torch.cat([torch.arange(s, min(s + CHUNK_ROWS, n_samples)) for s in group.tolist()])
+        parts.append(rows[torch.randperm(len(rows), generator=generator)])
+    return torch.cat(parts)
+
+
+class Batches:
+    """Iterable over the batches (x_i, i) of one epoch.
+
+    With ``steps=None`` an epoch visits every row once in a new order, in batches whose sizes
+    differ by at most one (no tiny last batch). With ``steps=s`` an epoch is `s` batches from one
+    fixed order, drawn once, in which the position goes on from epoch to epoch and wraps around.
+    """
+
+    def __init__(self, rows, batch_size, generator, *, steps=None):
+        self.rows = rows
+        self.batch_size = min(batch_size or len(rows), len(rows))
+        self.generator = generator
+        self.steps = steps
+        self._position = 0
+        self._order = None if steps is None else self._new_order()
+
+    def _new_order(self):
+        return shuffled_order(len(self.rows), self.rows.n_features, self.generator)
+
+    def __len__(self):
+        return self.steps or -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self):
+        for index in self._indices():
+            yield self.rows.take(index), index.to(self.rows.device)
+
+    def _indices(self):
+        if self.steps is None:
+            yield from self._new_order().tensor_split(len(self))
+            return
+        n, b = len(self.rows), self.batch_size
+        for _ in range(self.steps):
+            yield self._order[(self._position + torch.arange(b)) % n]
+            self._position = (self._position + b) % n

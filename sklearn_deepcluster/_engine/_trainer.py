@@ -1,0 +1,152 @@
+"""Train a module against an objective: one call, no global state."""
+
+import contextlib
+import copy
+import dataclasses
+
+import torch
+
+from sklearn_deepcluster._engine._net import IndexedNet, Progress
+from sklearn_deepcluster._engine._rows import Batches, map_blocks
+from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+    "adadelta": torch.optim.Adadelta,
+}
+_FUSED = ("adam", "adamw", "sgd", "adagrad")
+_WITH_MOMENTUM = ("sgd", "rmsprop")
+_RESERVED = ("module", "criterion", "callbacks", "train_split", "device", "iterator_train")
+
+
+@dataclasses.dataclass
+class Trainer:
+    """How to train: device, precision, optimiser, batches and what the user asked for.
+
+    Attributes
+    ----------
+    device : torch.device
+    autocast : bool
+        Forward passes in bfloat16.
+    batch_size : int or None
+        None, or more than there are rows, means one batch.
+    optimizer : str or subclass of torch.optim.Optimizer
+    lr, momentum : float
+    callbacks : list of skorch callbacks or None
+    net_params : dict or None
+    verbose : int
+    global_rng : bool
+        The module draws from torch's global generator (a user's own may).
+    """
+
+    device: torch.device
+    autocast: bool
+    batch_size: int | None
+    optimizer: object
+    lr: float
+    momentum: float
+    callbacks: list | None = None
+    net_params: dict | None = None
+    verbose: int = 0
+    global_rng: bool = False
+
+    def train(
+        self, module, objective, rows, *, seed, stage, epochs, steps=None, noise=False, schedule=()
+    ):
+        """Train `module` in place; return the net's history as a list of dicts, one per epoch.
+
+        Parameters
+        ----------
+        module : nn.Module
+            Called with a batch; returns a tuple of tensors (or None).
+        objective : nn.Module
+            See :class:`IndexedNet`.
+        rows : Rows
+        seed : int
+            For the order of the rows and the noise.
+        stage : str
+            Named by progress and errors.
+        epochs : int
+        steps : int or None
+            Steps per epoch; None visits every row once.
+        noise : bool
+            Switch on the corruption layers of `module`.
+        schedule : sequence of skorch callbacks
+            The method's own; they run before the user's.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss leaves the finite numbers.
+        """
+        self._check_batch_norm(module)
+        batches = Batches(rows, self.batch_size, generator(seed), steps=steps)
+        net = self._net(module, objective, stage, epochs, schedule)
+        corruptions = [m for m in module.modules() if hasattr(m, "generator")] if noise else []
+        draws = (
+            seeded_global_rng(seed, self.device) if self.global_rng else contextlib.nullcontext()
+        )
+        with draws:
+            self._initialize(net)
+            for layer in corruptions:
+                layer.generator = generator(seed + 1, self.device)
+            try:
+                net.notify("on_train_begin", X=None, y=None)
+                net.fit_loop(batches, epochs=epochs)
+                net.notify("on_train_end", X=None, y=None)
+            finally:
+                for layer in corruptions:
+                    layer.generator = None
+                module.eval()
+        return net.history.to_list()
+
+    def embed(self, function, rows):
+        """Apply `function` to all rows in the precision of the training; float32 (n, e)."""
+        return map_blocks(function, rows, autocast=self.autocast)
+
+    def _net(self, module, objective, stage, epochs, schedule):
+        reserved = sorted(set(self.net_params or ()) & set(_RESERVED))
+        if reserved:
+            raise ValueError(f"net_params may not set {', '.join(reserved)}: the estimator does.")
+        callbacks = [*schedule, *copy.deepcopy(self.callbacks or [])]
+        if self.verbose:
+            callbacks.append(Progress(stage, epochs))
+        params = {"lr": self.lr, **self._optimizer_params(), **(self.net_params or {})}
+        return IndexedNet(
+            module,
+            objective,
+            callbacks=callbacks,
+            train_split=None,
+            device=self.device,
+            autocast=self.autocast,
+            stage=stage,
+            verbose=0,
+            **params,
+        )
+
+    def _optimizer_params(self):
+        if not isinstance(self.optimizer, str):
+            return {"optimizer": self.optimizer}
+        params = {"optimizer": OPTIMIZERS[self.optimizer]}
+        if self.optimizer in _FUSED and self.device.type in ("cpu", "cuda"):
+            params["optimizer__fused"] = True
+        if self.optimizer in _WITH_MOMENTUM:
+            params["optimizer__momentum"] = self.momentum
+        return params
+
+    def _initialize(self, net):
+        try:
+            net.initialize()
+        except (TypeError, ValueError) as exc:
+            if not self.net_params:
+                raise
+            raise ValueError(f"net_params={self.net_params!r} was refused: {exc}") from exc
+
+    def _check_batch_norm(self, module):
+        norm = torch.nn.modules.batchnorm._BatchNorm
+        if self.batch_size == 1 and any(isinstance(m, norm) for m in module.modules()):
+            raise ValueError("batch_size=1 cannot train a module with batch normalisation.")

@@ -1,0 +1,114 @@
+"""What every estimator around a torch module shares: input, device, embedding, state."""
+
+import copy
+import numbers
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_deepcluster._engine import (
+    CHUNK_ROWS,
+    OPTIMIZERS,
+    Rows,
+    Trainer,
+    inference_device,
+    map_blocks,
+    resolve_device,
+    uses_bfloat16,
+)
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+
+POSITIVE_INT = [Interval(numbers.Integral, 1, None, closed="left")]
+
+TRAINING_CONSTRAINTS = {
+    "batch_size": POSITIVE_INT,
+    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "lr": [Interval(numbers.Real, 0, None, closed="neither")],
+    "momentum": [Interval(numbers.Real, 0, 1, closed="left")],
+    "warm_start": ["boolean"],
+    "callbacks": [list, tuple, None],
+    "net_params": [dict, None],
+    "device": [str, torch.device],
+    "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
+
+
+class TorchEstimator(BaseEstimator):
+    """Base of all estimators: it holds a torch module as ``module_``."""
+
+    def _check_X(self, X, *, reset):
+        """Validate X and return it as a 2-D array or memory map.
+
+        Image arrays are flattened; ``sample_shape_`` keeps their shape. float32 arrays and
+        memory maps are not copied, and memory maps are checked in chunks.
+        """
+        if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) >= 2:
+            X = np.asarray(X)
+        shape = X.shape if isinstance(X, np.ndarray) else ()
+        if len(shape) > 2:
+            X = X.reshape(shape[0], -1)
+        if isinstance(X, np.memmap):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            _check_memmap(X)
+        else:
+            X = validate_data(self, X, reset=reset, dtype=np.float32, order="C")
+        if reset:
+            self.sample_shape_ = tuple(shape[1:]) if len(shape) > 2 else (X.shape[1],)
+        return X
+
+    def _trainer(self, **overrides):
+        """The engine with this estimator's training parameters."""
+        device = resolve_device(self.device)
+        params = {
+            "autocast": uses_bfloat16(self.precision, device),
+            "batch_size": self.batch_size,
+            "optimizer": self.optimizer,
+            "lr": self.lr,
+            "momentum": self.momentum,
+            "callbacks": self.callbacks,
+            "net_params": self.net_params,
+            "verbose": self.verbose,
+        }
+        return Trainer(device=device, **(params | overrides))
+
+    def _infer(self, X, function):
+        """Validate X and apply ``function(module_, block)`` to it block by block, in float32."""
+        check_is_fitted(self, "module_")
+        X = self._check_X(X, reset=False)
+        device = inference_device(self.device)
+        module = self.module_.to(device)
+        rows = Rows(X, scale=self.scale_, device=device)
+        return map_blocks(lambda block: function(module, block), rows).numpy()
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        module = state.get("module_")
+        if module is not None and any(p.device.type != "cpu" for p in module.parameters()):
+            # A model trained on a GPU must load on a machine without one.
+            state["module_"] = copy.deepcopy(module).cpu()
+        return state
+
+
+def _check_memmap(X):
+    """Check a memory map chunk by chunk: real, not empty, finite also as float32."""
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"X is a memory map of dtype {X.dtype}; real numbers are needed.")
+    if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
+        raise ValueError(
+            f"X is a memory map of shape {X.shape}; at least 1 sample and 1 feature are needed."
+        )
+    if X.dtype.kind != "f":
+        return
+    for start in range(0, X.shape[0], CHUNK_ROWS):
+        with np.errstate(over="ignore"):
+            chunk = np.asarray(X[start : start + CHUNK_ROWS], dtype=np.float32)
+        assert_all_finite(chunk, input_name="X")

@@ -1,0 +1,89 @@
+"""Command line of the benchmarks: list, run, table."""
+
+import argparse
+
+from sklearn_deepcluster.benchmarks import _machine, _records, run, table
+from sklearn_deepcluster.benchmarks._data import SOURCES
+from sklearn_deepcluster.benchmarks._run import chosen
+from sklearn_deepcluster.benchmarks.recipes import all_recipes
+
+
+def main(argv=None):
+    """Run the command line."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    args.command(args, parser)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m sklearn_deepcluster.benchmarks",
+        description="Run methods on data sets, write one record per seed, render the records.",
+    )
+    commands = parser.add_subparsers(required=True)
+
+    command = commands.add_parser("list", help="recipes with their data sets and sources")
+    command.set_defaults(command=_list)
+
+    command = commands.add_parser("run", help="run methods on one data set")
+    command.add_argument("methods", metavar="METHOD[,METHOD...]", type=lambda s: s.split(","))
+    command.add_argument("dataset", metavar="DATASET")
+    command.add_argument("--seeds", type=int, help="number of seeds, from 0 (default: recipe's)")
+    command.add_argument("--config", choices=("default", "paper"), default="default")
+    command.add_argument("--device", default="auto")
+    command.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
+    command.set_defaults(command=_run)
+    _add_out(command)
+
+    command = commands.add_parser("table", help="render the records")
+    command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
+    command.add_argument("--dataset", help="only this data set")
+    command.set_defaults(command=_table)
+    _add_out(command)
+    return parser
+
+
+def _add_out(command):
+    command.add_argument(
+        "--out", default=_records.default_folder(), help="folder of the records (%(default)s)"
+    )
+
+
+def _list(args, parser):
+    for recipe in all_recipes().values():
+        print(f"{recipe.method}: {recipe.title}")
+        for dataset in recipe.datasets:
+            source = SOURCES[dataset]
+            paper = recipe.paper.get(dataset)
+            configs = "default" if paper is None else f"default, paper ({paper.source})"
+            seeds = f"{source.n_seeds} seed{'s' if source.n_seeds > 1 else ''}"
+            print(f"  {dataset:<19}{seeds:<9}{configs}")
+            for result in recipe.published.get(dataset, ()):
+                nmi = "" if result.nmi is None else f", NMI {result.nmi:.3f} ({result.average})"
+                print(f"  {'':<28}published: ACC {result.acc:.3f}{nmi}, {result.source}")
+
+
+def _run(args, parser):
+    try:
+        chosen(args.methods, args.dataset, args.config)
+    except ValueError as exc:
+        parser.error(str(exc))
+    run(
+        args.methods,
+        args.dataset,
+        config=args.config,
+        n_seeds=args.seeds,
+        out=args.out,
+        device=args.device,
+        precision=args.precision,
+        report=lambda line: print(line, flush=True),
+    )
+
+
+def _table(args, parser):
+    print(table(args.out, args.format, dataset=args.dataset) or f"no records in {args.out}")
+
+
+if __name__ == "__main__":
+    _machine.run_with_sleeping_threads("sklearn_deepcluster.benchmarks")
+    main()

@@ -1,0 +1,133 @@
+"""The data sets of the benchmarks, in one form: float32 images in [0, 1], or tf-idf rows."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from sklearn_deepcluster import datasets
+from sklearn_deepcluster.benchmarks._records import checksum
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    Attributes
+    ----------
+    load : callable
+        Returns (X, y).
+    n_clusters : int
+    white : float or None
+        The value of a white pixel, which becomes 1; None if the samples are no images.
+    n_seeds : int
+        Runs of a recipe unless something else is asked for.
+    load_test : callable or None
+        Returns (X, y) of rows that are held out from fitting and judged apart.
+    """
+
+    load: object
+    n_clusters: int
+    white: float | None
+    n_seeds: int = 3
+    load_test: object = None
+
+    @property
+    def images(self):
+        return self.white is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """One data set, loaded; ``X_test`` and ``y_test`` are None where nothing is held out."""
+
+    X: np.ndarray
+    y: np.ndarray
+    X_test: np.ndarray | None
+    y_test: np.ndarray | None
+    checksum: str
+
+    def scaled(self, part, factor, as_images):
+        """Return ``X`` or ``X_test`` times `factor`, as images or as flat rows."""
+        X = getattr(self, part)
+        X = X if factor == 1 else X * np.float32(factor)
+        return X if as_images else X.reshape(len(X), -1)
+
+
+def load(name):
+    """Load the data set `name` of ``SOURCES``.
+
+    The pixels of images are brought to [0, 1]; the checksum is that of what the loader gave.
+
+    Returns
+    -------
+    data : Data
+    """
+    source = SOURCES[name]
+    parts = source.load()
+    if source.load_test is not None:
+        parts += source.load_test()
+    digest = checksum(*parts)
+    X, y, X_test, y_test = (*parts, None, None)[:4]
+    X_test = None if X_test is None else _unit_range(X_test, source.white)
+    return Data(_unit_range(X, source.white), y, X_test, y_test, digest)
+
+
+def thinned(y, ratio=10.0, seed=0):
+    """Choose rows so that the class sizes fall geometrically.
+
+    With k classes, class c keeps the fraction ``ratio ** (-c / (k - 1))`` of its rows, from all
+    of class 0 to one in `ratio` of the last; which rows is drawn with a fixed seed.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Classes.
+    ratio : float, default=10
+    seed : int, default=0
+
+    Returns
+    -------
+    rows : ndarray of int
+        Indices in ascending order.
+    """
+    rng = np.random.default_rng(seed)
+    classes = np.unique(y)
+    kept = []
+    for c, value in enumerate(classes):
+        members = np.flatnonzero(y == value)
+        size = round(len(members) * ratio ** (-c / (len(classes) - 1)))
+        kept.append(rng.choice(members, size, replace=False))
+    return np.sort(np.concatenate(kept))
+
+
+def _unit_range(X, white):
+    X = np.asarray(X, dtype=np.float32)
+    return X if white in (None, 1) else X / np.float32(white)
+
+
+def _reader(name, **options):
+    return functools.partial(getattr(datasets, name), return_X_y=True, **options)
+
+
+def _mnist_test_thinned():
+    X, y = datasets.fetch_mnist(subset="test", return_X_y=True)
+    rows = thinned(y)
+    return X[rows], y[rows]
+
+
+SOURCES = {
+    "digits": Source(_reader("load_digits"), 10, white=16, n_seeds=5),
+    "usps": Source(_reader("fetch_usps"), 10, white=1),
+    "usps-split": Source(
+        _reader("fetch_usps", subset="train"),
+        10,
+        white=1,
+        load_test=_reader("fetch_usps", subset="test"),
+    ),
+    "mnist": Source(_reader("fetch_mnist"), 10, white=255, n_seeds=1),
+    "mnist-test": Source(_reader("fetch_mnist", subset="test"), 10, white=255),
+    "mnist-test-thinned": Source(_mnist_test_thinned, 10, white=255),
+    "coil20": Source(_reader("fetch_coil20"), 20, white=255),
+    "newsgroups": Source(_reader("fetch_newsgroups"), 20, white=None),
+}

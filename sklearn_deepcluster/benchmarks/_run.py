@@ -1,0 +1,246 @@
+"""Run recipes and write records."""
+
+import dataclasses
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.pipeline import make_pipeline
+
+import sklearn_deepcluster
+from sklearn_deepcluster._engine import resolve_device, uses_bfloat16
+from sklearn_deepcluster.benchmarks._data import SOURCES, load
+from sklearn_deepcluster.benchmarks._machine import Stopwatch
+from sklearn_deepcluster.benchmarks._records import (
+    default_folder,
+    environment,
+    parameters,
+    record_path,
+    write_record,
+)
+from sklearn_deepcluster.benchmarks.recipes import all_recipes
+from sklearn_deepcluster.metrics import unsupervised_accuracy
+
+
+@dataclasses.dataclass
+class _Pretrained:
+    """A fitted representation and what its fit took."""
+
+    representation: object
+    seconds: float
+    peak_mb: float
+    n_used: int = 0
+
+
+def run(
+    methods,
+    dataset,
+    *,
+    config="default",
+    n_seeds=None,
+    out=None,
+    device="auto",
+    precision="auto",
+    report=print,
+):
+    """Run recipes over the seeds 0, 1, ... and write one record each.
+
+    The representation is fitted first, through its public ``fit``, and given to the clusterer as
+    a :class:`~sklearn.frozen.FrozenEstimator`; both fits are timed. Methods that use equal
+    representations share the one of their seed: its seconds are then in all of their records,
+    and ``pretraining_shared`` says so in those that came later. A seed whose record exists is
+    skipped, so that a run that was interrupted goes on where it stopped.
+
+    Parameters
+    ----------
+    methods : list of str
+        Names of recipes.
+    dataset : str
+        Name of a data set.
+    config : {"default", "paper"}, default="default"
+    n_seeds : int, default=None
+        Number of seeds; None takes that of the data set.
+    out : path-like, default=None
+        Folder of the records; None is :func:`default_folder`.
+    device, precision : str, default="auto"
+        Given to the estimators.
+    report : callable, default=print
+        Called with a line per record.
+
+    Returns
+    -------
+    paths : list of Path
+        All records of these methods and seeds, old and new.
+
+    Raises
+    ------
+    ValueError
+        If a method, the data set or the configuration is unknown; before anything is run.
+    """
+    recipes = chosen(methods, dataset, config)
+    n_seeds = SOURCES[dataset].n_seeds if n_seeds is None else n_seeds
+    if n_seeds < 1:
+        raise ValueError(f"The number of seeds must be at least 1, got {n_seeds}.")
+    resolve_device(device)
+    out = default_folder() if out is None else out
+    asked = {"device": device, "precision": precision}
+    paths, data = [], None
+    for seed in range(n_seeds):
+        pretrained = {}  # of this seed alone: the weights of all would fill the memory
+        for recipe in recipes:
+            path = record_path(out, dataset, recipe.method, config, seed, **asked)
+            paths.append(path)
+            if path.exists():
+                report(f"{path.name}: exists, skipped")
+                continue
+            data = load(dataset) if data is None else data
+            record = _run_one(recipe, dataset, data, config, seed, asked, pretrained)
+            write_record(path, record)
+            report(_summary(path, record))
+    return paths
+
+
+def chosen(methods, dataset, config):
+    """Return the recipes of these names, or say by a ValueError what is wrong with them."""
+    known = all_recipes()
+    if dataset not in SOURCES:
+        raise ValueError(f"Unknown data set {dataset!r}; there are {', '.join(SOURCES)}.")
+    for method in methods:
+        if method not in known:
+            raise ValueError(f"Unknown method {method!r}; there are {', '.join(known)}.")
+        if dataset not in known[method].datasets:
+            raise ValueError(f"{method} needs images, which {dataset} are not.")
+        known[method].config(config, dataset)
+    return [known[method] for method in methods]
+
+
+def _run_one(recipe, dataset, data, config, seed, asked, pretrained):
+    """Fit one method with one seed; return its record."""
+    settings = recipe.config(config, dataset)
+    name = recipe.representation_name(dataset)
+    as_images = name == "ConvAutoencoder"
+    X = data.scaled("X", settings.factor, as_images)
+    state = {**asked, "random_state": seed}
+    fitted = None
+    if name is not None:
+        representation = _representation(recipe, name, settings, config, state)
+        key = (repr(sorted(parameters(representation).items())), name, settings.factor)
+        if key not in pretrained:
+            pretrained[key] = _pretrain(representation, X)
+        fitted = pretrained[key]
+        fitted.n_used += 1
+    n_clusters = SOURCES[dataset].n_clusters
+    estimator = _estimator(recipe, settings, n_clusters, state, fitted)
+    with Stopwatch() as clustering:
+        estimator.fit(X)
+    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    record = {
+        "kind": "run",
+        "method": recipe.method,
+        "title": recipe.title,
+        "dataset": dataset,
+        "config": config,
+        "seed": seed,
+        "n": len(X),
+        "n_features": int(np.prod(X.shape[1:])),
+        "n_clusters": n_clusters,
+        "data_sha256": data.checksum,
+        "factor": settings.factor,
+        "config_source": settings.source,
+        "scores": _scores(data.y, last.labels_),
+        "restart_score": float(estimator.score(X)),
+        "n_iter": int(last.n_iter_),
+        "seconds_pretraining": fitted.seconds if fitted else 0.0,
+        "seconds_clustering": clustering.seconds,
+        "pretraining_shared": bool(fitted and fitted.n_used > 1),
+        "peak_mb": max(clustering.peak_mb, fitted.peak_mb if fitted else 0.0),
+        **_computed_on(last if fitted is None else fitted.representation),
+        "asked": asked,
+        "estimator": type(last).__name__,
+        "parameters": parameters(last),
+        "representation": name,
+        "representation_parameters": parameters(fitted.representation) if fitted else None,
+        **environment(),
+    }
+    if data.X_test is not None:
+        X_test = data.scaled("X_test", settings.factor, as_images)
+        record["scores_test"] = _scores(data.y_test, estimator.predict(X_test))
+        record["kmeans_drop"] = _kmeans_drop(data, n_clusters, seed)
+    return record
+
+
+def _representation(recipe, name, settings, config, state):
+    """Return the representation, unfitted; by default it is the clusterer's own default."""
+    representation = getattr(sklearn_deepcluster, name)()
+    if config == "default" and recipe.slot is not None:
+        clusterer = getattr(sklearn_deepcluster, recipe.estimator)()
+        # Setting a nested parameter puts the documented default there.
+        clusterer.set_params(**{f"{recipe.slot}__random_state": None})
+        own = getattr(clusterer, recipe.slot)
+        if type(own) is type(representation):
+            representation = clone(own)
+    return representation.set_params(**settings.representation, **state)
+
+
+def _pretrain(representation, X):
+    with Stopwatch() as watch:
+        representation.fit(X)
+    return _Pretrained(representation, watch.seconds, watch.peak_mb)
+
+
+def _estimator(recipe, settings, n_clusters, state, fitted):
+    if recipe.estimator == "KMeans":
+        params = {"random_state": state["random_state"]}
+        estimator = KMeans(n_clusters, **params, **settings.clusterer)
+    else:
+        estimator = getattr(sklearn_deepcluster, recipe.estimator)(n_clusters)
+        estimator.set_params(**settings.clusterer, **state)
+    if fitted is None:
+        return estimator
+    frozen = FrozenEstimator(fitted.representation)
+    if recipe.slot is None:
+        return make_pipeline(frozen, estimator)
+    return estimator.set_params(**{recipe.slot: frozen})
+
+
+def _scores(y, labels):
+    return {
+        "acc": float(unsupervised_accuracy(y, labels)),
+        "nmi": float(normalized_mutual_info_score(y, labels)),
+        "nmi_geometric": float(
+            normalized_mutual_info_score(y, labels, average_method="geometric")
+        ),
+        "ari": float(adjusted_rand_score(y, labels)),
+        "n_clusters_found": len(np.unique(labels)),
+    }
+
+
+def _kmeans_drop(data, n_clusters, seed):
+    """Change of ACC from the fitted to the held-out rows for k-means on the raw input."""
+    flat = data.scaled("X", 1, as_images=False)
+    kmeans = KMeans(n_clusters, n_init=20, random_state=seed).fit(flat)
+    test = kmeans.predict(data.scaled("X_test", 1, as_images=False))
+    return float(
+        unsupervised_accuracy(data.y_test, test) - unsupervised_accuracy(data.y, kmeans.labels_)
+    )
+
+
+def _computed_on(estimator):
+    """Device and precision of the training, by name."""
+    params = estimator.get_params(deep=False)
+    if "device" not in params:  # scikit-learn's own
+        return {"device": "cpu", "precision": "float32"}
+    device = resolve_device(params["device"])
+    low = uses_bfloat16(params["precision"], device)
+    return {"device": str(device), "precision": "bfloat16" if low else "float32"}
+
+
+def _summary(path, record):
+    scores = record["scores"]
+    seconds = record["seconds_pretraining"] + record["seconds_clustering"]
+    return (
+        f"{path.name}: ACC {scores['acc']:.3f}  NMI {scores['nmi']:.3f}  "
+        f"ARI {scores['ari']:.3f}  {seconds:.0f} s"
+    )

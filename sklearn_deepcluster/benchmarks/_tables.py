@@ -1,0 +1,173 @@
+"""Tables from records: what was measured beside what was published."""
+
+import statistics
+
+from sklearn_deepcluster.benchmarks._data import SOURCES
+from sklearn_deepcluster.benchmarks._records import default_folder, read_records
+from sklearn_deepcluster.benchmarks.recipes import all_recipes
+
+_HEAD = (
+    "method",
+    "configuration",
+    "seeds",
+    "ACC",
+    "NMI",
+    "NMI (geometric)",
+    "ARI",
+    "seconds",
+    "published ACC / NMI",
+    "difference",
+)
+_HEAD_SPLIT = ("ACC held out", "drop", "drop of k-means")
+_CAPTION = {
+    "usps-split": "usps-split: fitted on the training part, held out is the test part",
+    "mnist-test-thinned": "mnist-test-thinned: class sizes fall geometrically, 10 to 1",
+}
+
+
+def table(records_dir=None, format="markdown", *, dataset=None):
+    """Render records as tables, one per data set.
+
+    Scores are means over the seeds, with the standard deviation (divisor: seeds - 1) where there
+    are several. The seconds are those of pretraining + clustering. The difference is that of ACC
+    and NMI to the first published numbers, the NMI by their normaliser.
+
+    Parameters
+    ----------
+    records_dir : path-like, default=None
+        Folder of the records; None is that of ``python -m sklearn_deepcluster.benchmarks``.
+    format : {"markdown", "rst"}, default="markdown"
+    dataset : str, default=None
+        Only this data set.
+
+    Returns
+    -------
+    text : str
+        Empty where there are no records.
+
+    Raises
+    ------
+    ValueError
+        If `format` is unknown, or a file is damaged.
+
+    Examples
+    --------
+    >>> from sklearn_deepcluster.benchmarks import table
+    >>> table("no_such_folder")
+    ''
+    """
+    if format not in _RENDER:
+        raise ValueError(f"format must be one of {sorted(_RENDER)}, got {format!r}.")
+    groups = {}
+    for record in read_records(default_folder() if records_dir is None else records_dir):
+        if dataset in (None, record["dataset"]):
+            groups.setdefault(record["dataset"], []).append(record)
+    names = sorted(groups, key=lambda name: _position(SOURCES, name))
+    parts = []
+    for name in names:
+        head = _HEAD + (_HEAD_SPLIT if "scores_test" in groups[name][0] else ())
+        caption = _CAPTION.get(name, name)
+        parts.append(_RENDER[format](caption, head, _rows(name, groups[name])))
+    return "\n\n".join(parts)
+
+
+def _rows(dataset, records):
+    """One row of cells per method, configuration and precision, in the order of the recipes."""
+    recipes = all_recipes()
+    groups = {}
+    for record in records:
+        key = (record["method"], record["config"], record["device"], record["precision"])
+        groups.setdefault(key, []).append(record)
+    rows = []
+    for key in sorted(groups, key=lambda key: (_position(recipes, key[0]), *key)):
+        recipe = recipes.get(key[0])
+        published = recipe.published.get(dataset, []) if recipe else []
+        runs = sorted(groups[key], key=lambda record: record["seed"])
+        rows.append(_row(runs, published))
+    return rows
+
+
+def _row(runs, published):
+    first = runs[0]
+    config = first["config"]
+    if first["representation"] is not None:
+        config += f", {first['device']} {first['precision']}"
+    cells = [first["title"], config, _seeds(runs)]
+    cells += [_mean([r["scores"][s] for r in runs]) for s in ("acc", "nmi", "nmi_geometric", "ari")]
+    cells.append(_seconds(runs))
+    cells += [_published(published), _difference(runs, published)]
+    if "scores_test" in first:
+        tests = [r["scores_test"]["acc"] for r in runs]
+        drops = [r["scores_test"]["acc"] - r["scores"]["acc"] for r in runs]
+        cells += [_mean(tests), _signed(drops), _signed([r["kmeans_drop"] for r in runs])]
+    return cells
+
+
+def _mean(values):
+    text = f"{statistics.fmean(values):.3f}"
+    return text if len(values) == 1 else f"{text} ± {statistics.stdev(values):.3f}"
+
+
+def _signed(values):
+    return f"{statistics.fmean(values):+.3f}"
+
+
+def _seconds(runs):
+    """Mean seconds: pretraining + clustering."""
+    clustering = statistics.fmean(r["seconds_clustering"] for r in runs)
+    if runs[0]["representation"] is None:
+        return f"{clustering:.0f}"
+    return f"{statistics.fmean(r['seconds_pretraining'] for r in runs):.0f} + {clustering:.0f}"
+
+
+def _seeds(runs):
+    """The seeds, as "0-2" where none is missing."""
+    seeds = [run["seed"] for run in runs]
+    if len(seeds) > 1 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def _published(published):
+    results = []
+    for result in published:
+        nmi = "" if result.nmi is None else f" / {result.nmi:.3f}"
+        results.append(f"{result.acc:.3f}{nmi} ({result.source})")
+    return "; ".join(results) or "-"
+
+
+def _difference(runs, published):
+    if not published:
+        return "-"
+    target = published[0]
+    text = _signed([r["scores"]["acc"] - target.acc for r in runs])
+    if target.nmi is not None:
+        nmi = "nmi_geometric" if target.average == "geometric" else "nmi"
+        text += " / " + _signed([r["scores"][nmi] - target.nmi for r in runs])
+    return text
+
+
+def _position(names, name):
+    """Place of `name` in an ordered collection; the unknown come last."""
+    names = list(names)
+    return names.index(name) if name in names else len(names)
+
+
+def _markdown(caption, head, rows):
+    lines = [f"**{caption}**", "", _line(head), _line("---" for _ in head)]
+    return "\n".join(lines + [_line(row) for row in rows])
+
+
+def _line(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def _rst(caption, head, rows):
+    lines = [f".. list-table:: {caption}", "   :header-rows: 1"]
+    for row in (head, *rows):
+        lines.append("")
+        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+    return "\n".join(lines)
+
+
+_RENDER = {"markdown": _markdown, "rst": _rst}

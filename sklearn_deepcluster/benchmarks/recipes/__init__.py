@@ -1,0 +1,133 @@
+"""Recipes: per method and data set the configuration and the published numbers.
+
+Every module of this package has a list ``RECIPES``; a new method brings one more module. A
+recipe has the configuration ``"default"`` (the estimator's defaults, untouched) on every data
+set, and ``"paper"`` (that of the paper or of its code) where there is one. Nothing in a recipe
+was chosen by labels.
+
+Images come with pixels in [0, 1]; ``factor`` is what a source multiplies them by.
+"""
+
+import dataclasses
+import importlib
+import pkgutil
+
+from sklearn_deepcluster.benchmarks._data import SOURCES
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A published result.
+
+    Attributes
+    ----------
+    source : str
+    acc : float
+    nmi : float or None
+    average : {"arithmetic", "geometric"}
+        Normaliser of the NMI.
+    """
+
+    source: str
+    acc: float
+    nmi: float | None = None
+    average: str = "arithmetic"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Parameters that differ from the defaults.
+
+    Attributes
+    ----------
+    representation, clusterer : dict
+    factor : float
+        Multiplies the input.
+    source : str
+        Where the configuration is from, and how it deviates.
+    """
+
+    representation: dict = dataclasses.field(default_factory=dict)
+    clusterer: dict = dataclasses.field(default_factory=dict)
+    factor: float = 1.0
+    source: str = "defaults of the estimator"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a method is run.
+
+    Attributes
+    ----------
+    method : str
+        Name on the command line.
+    title : str
+        Name in tables.
+    estimator : str
+        ``"KMeans"``, or a public name of the package.
+    representation : str or None
+        Class of the representation; a convolutional one gives way to ``"Autoencoder"`` where
+        the data are no images. None clusters the raw input.
+    slot : str or None
+        Parameter of the estimator that takes the representation; None puts the two in a
+        pipeline.
+    default : dict
+        What a baseline from elsewhere is given in every configuration.
+    paper : dict
+        Data set -> `Config`.
+    published : dict
+        Data set -> list of `Published`; differences are taken from the first.
+    images_only : bool
+        The method makes no sense without images.
+    """
+
+    method: str
+    title: str
+    estimator: str
+    representation: str | None = None
+    slot: str | None = "autoencoder"
+    default: dict = dataclasses.field(default_factory=dict)
+    paper: dict = dataclasses.field(default_factory=dict)
+    published: dict = dataclasses.field(default_factory=dict)
+    images_only: bool = False
+
+    @property
+    def datasets(self):
+        """Names of the data sets that the method can be run on."""
+        return [name for name, source in SOURCES.items() if source.images or not self.images_only]
+
+    def config(self, name, dataset):
+        """Return the configuration `name`, "default" or "paper", for a data set.
+
+        Raises
+        ------
+        ValueError
+            If there is none; it says what there is.
+        """
+        if name == "default":
+            return Config(clusterer=self.default)
+        if name != "paper" or dataset not in self.paper:
+            known = ", ".join(self.paper) or "no data set"
+            raise ValueError(
+                f"{self.method} has no configuration {name!r} for {dataset}; there is 'default' "
+                f"for all and 'paper' for {known}."
+            )
+        config = self.paper[dataset]
+        return dataclasses.replace(config, clusterer={**self.default, **config.clusterer})
+
+    def representation_name(self, dataset):
+        """Name of the representation's class on a data set; None for the raw input."""
+        if self.representation and not SOURCES[dataset].images:
+            return "Autoencoder"
+        return self.representation
+
+
+def all_recipes():
+    """Return the recipes of all methods as a dict, method -> `Recipe`, baselines first."""
+    recipes = []
+    for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
+        if not info.name.startswith("_"):
+            module = importlib.import_module(f"{__name__}.{info.name}")
+            recipes += module.RECIPES
+    recipes.sort(key=lambda recipe: recipe.estimator != "KMeans")
+    return {recipe.method: recipe for recipe in recipes}

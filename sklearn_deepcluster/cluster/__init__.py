@@ -1,0 +1,8 @@
+"""The clusterers, one file per paper."""
+
+from sklearn_deepcluster.cluster._dcec import DCEC
+from sklearn_deepcluster.cluster._dec import DEC
+from sklearn_deepcluster.cluster._dekm import DEKM
+from sklearn_deepcluster.cluster._idec import IDEC
+
+__all__ = ["DCEC", "DEC", "DEKM", "IDEC"]

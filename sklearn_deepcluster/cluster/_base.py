@@ -1,0 +1,498 @@
+"""Fit, predict, transform and score of deep clusterers, written once.
+
+A method implements ``_optimize(task)``, the algorithm box, and, where it has a soft assignment,
+``_log_proba``; everything else is here.
+"""
+
+import copy
+import dataclasses
+import numbers
+import os
+import pathlib
+import warnings
+
+import filelock
+import joblib
+import numpy as np
+import torch
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from sklearn_deepcluster._engine import (
+    Rows,
+    Trainer,
+    draw_seed,
+    inference_device,
+    map_blocks,
+    random_stream,
+)
+from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
+from sklearn_deepcluster.losses import squared_distances
+from sklearn_deepcluster.representation import Autoencoder
+from sklearn_deepcluster.representation._base import BaseAutoencoder, decode
+from sklearn_deepcluster.utils._sklearn import HasMethods, _fit_context
+
+KMEANS_STARTS = 20
+
+
+@dataclasses.dataclass
+class Task:
+    """One run of a method: what its algorithm box works with.
+
+    Attributes
+    ----------
+    module : AutoencoderModule
+        Trained in place.
+    rows : Rows
+    trainer : Trainer
+    seed : int
+        For the clustering phase.
+    initial_centers : callable
+        Maps the embedding of all rows, Tensor (n, e), to centres, float32 Tensor (k, e).
+    stage : str
+        Named by progress and errors.
+    """
+
+    module: torch.nn.Module
+    rows: Rows
+    trainer: Trainer
+    seed: int
+    initial_centers: object
+    stage: str
+
+    def embed(self):
+        """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
+        z = self.trainer.embed(self.module.encode, self.rows)
+        if not torch.isfinite(z).all():
+            raise FloatingPointError(
+                f"{self.stage} diverged: the embedding is not finite. The likely cause is a step "
+                f"size that is too large for these data (lr={self.trainer.lr})."
+            )
+        return z
+
+    def train(self, objective, *, epochs, steps, schedule):
+        """Train module and objective for up to `epochs` rounds of `steps` steps."""
+        return self.trainer.train(
+            self.module,
+            objective,
+            self.rows,
+            seed=self.seed,
+            stage=self.stage,
+            epochs=epochs,
+            steps=steps,
+            schedule=[schedule],
+        )
+
+
+@dataclasses.dataclass
+class Run:
+    """Outcome of one run: fitted attributes and the restart score (higher is better)."""
+
+    fitted: dict
+    score: float
+
+    @property
+    def rank(self):
+        """A run with an empty cluster loses to any without."""
+        return len(np.unique(self.fitted["labels_"])), self.score
+
+
+class BaseDeepClusterer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, TorchEstimator
+):
+    """Base of the deep clusterers."""
+
+    _parameter_constraints = {
+        **TRAINING_CONSTRAINTS,
+        "n_clusters": POSITIVE_INT,
+        "autoencoder": [BaseAutoencoder, FrozenEstimator, None],
+        "init": "no_validation",
+        "n_init": POSITIVE_INT,
+        "n_jobs": [numbers.Integral, None],
+        "memory": [str, os.PathLike, HasMethods("cache"), None],
+    }
+
+    # Whether the decoder is kept (and trained) in the clustering phase.
+    _keeps_decoder = False
+
+    def _default_autoencoder(self):
+        return Autoencoder()
+
+    def set_params(self, **params):
+        """Set parameters; ``autoencoder__...`` works for the default autoencoder too.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not known, or belongs to a frozen representation.
+        """
+        nested = [key for key in params if key.startswith("autoencoder__")]
+        if nested:
+            autoencoder = params.get("autoencoder", self.autoencoder)
+            if isinstance(autoencoder, FrozenEstimator):
+                raise ValueError(
+                    f"{nested[0]} cannot be set: the autoencoder is frozen. Give an unfrozen "
+                    "one to search its parameters."
+                )
+            if autoencoder is None:
+                params["autoencoder"] = self._default_autoencoder()
+        return super().set_params(**params)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Learn the embedding and cluster X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+            Training data; (n_samples, height, width) and
+            (n_samples, channels, height, width) are flattened.
+
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid; before any training.
+        FloatingPointError
+            If the training of every run diverges.
+        """
+        resume = self.warm_start and hasattr(self, "module_")
+        X = self._check_X(X, reset=not resume)
+        self._check_params(X, resume)
+        stream = random_stream(self.random_state)
+        seeds = [draw_seed(stream) for _ in range(self.n_init)]
+        if self.n_init == 1:
+            runs = [self._run(X, seeds[0], resume)]
+        else:
+            runs = Parallel(n_jobs=self.n_jobs)(
+                delayed(_try_run)(self, X, seed, resume) for seed in seeds
+            )
+        best = _best_run(runs)
+        for name, value in best.fitted.items():
+            setattr(self, name, value)
+        n_empty = self.n_clusters - len(np.unique(self.labels_))
+        if n_empty:
+            warnings.warn(
+                f"{n_empty} of {self.n_clusters} clusters are empty.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _check_params(self, X, resume):
+        """Check what depends on X or on other parameters, before any training."""
+        if len(X) < self.n_clusters:
+            raise ValueError(f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}.")
+        if isinstance(self.autoencoder, FrozenEstimator):
+            fitted = self.autoencoder.estimator
+            if not isinstance(fitted, BaseAutoencoder):
+                raise ValueError(f"autoencoder={self.autoencoder!r} does not hold an autoencoder.")
+            check_is_fitted(fitted, "module_")
+            if fitted.n_features_in_ != X.shape[1]:
+                raise ValueError(
+                    f"autoencoder was fitted on {fitted.n_features_in_} features; "
+                    f"X has {X.shape[1]}."
+                )
+        if resume and len(self.cluster_centers_) != self.n_clusters:
+            raise ValueError("warm_start cannot go on with another n_clusters.")
+        if isinstance(self.init, str):
+            if self.init != "k-means":
+                raise ValueError(
+                    f"init={self.init!r} is not known; use 'k-means', an array of centres "
+                    "(n_clusters, n_components) or a clusterer."
+                )
+        elif not hasattr(self.init, "fit_predict"):
+            centers = check_array(self.init, dtype=np.float32, input_name="init")
+            if len(centers) != self.n_clusters:
+                raise ValueError(f"init has {len(centers)} centres; n_clusters={self.n_clusters}.")
+            autoencoder = self._autoencoder()
+            width = getattr(autoencoder, "n_components_", autoencoder.n_components)
+            if centers.shape[1] != width and getattr(autoencoder, "module", None) is None:
+                raise ValueError(
+                    f"init has centres in {centers.shape[1]} dimensions; the embedding has {width}."
+                )
+
+    def _autoencoder(self):
+        """The representation, unwrapped if it is frozen, the default one if it is None."""
+        if isinstance(self.autoencoder, FrozenEstimator):
+            return self.autoencoder.estimator
+        return self._default_autoencoder() if self.autoencoder is None else self.autoencoder
+
+    def _representation(self, X, seed):
+        """Return a fitted representation: frozen, from the cache, or fitted now."""
+        if isinstance(self.autoencoder, FrozenEstimator):
+            return self.autoencoder.estimator
+        autoencoder = clone(self._autoencoder())
+        reusable = self.random_state is not None or autoencoder.random_state is not None
+        inherited = {"device": self.device, "precision": self.precision, "random_state": seed}
+        for name, value in inherited.items():
+            if getattr(autoencoder, name) in (None, "auto"):
+                autoencoder.set_params(**{name: value})
+        X = X.reshape(len(X), *self.sample_shape_)
+        memory = check_memory(None if isinstance(self.memory, pathlib.Path) else self.memory)
+        if isinstance(self.memory, os.PathLike):
+            memory = joblib.Memory(self.memory, verbose=0)
+        verbose = max(self.verbose, autoencoder.verbose)
+        location = getattr(memory, "location", None)
+        if location is None or not reusable:
+            return _fit_representation(None, autoencoder, X, verbose)
+        key = joblib.hash((autoencoder, X), coerce_mmap=True)
+        fit = memory.cache(_fit_representation, ignore=["autoencoder", "X", "verbose"])
+        os.makedirs(location, exist_ok=True)
+        with filelock.FileLock(os.path.join(location, f"{key}.lock")):
+            return fit(key, autoencoder, X, verbose)
+
+    def _run(self, X, seed, resume):
+        """One whole run: representation, initial clustering, the method."""
+        stream = random_stream(seed)
+        # The seed of the representation is the first, so it depends on random_state alone.
+        seeds = [draw_seed(stream) for _ in range(3)]
+        trainer = self._trainer()
+        source = self if resume else self._representation(X, seeds[0])
+        module = copy.deepcopy(source.module_)
+        if not self._keeps_decoder:
+            module.decoder = None
+        trainer.global_rng = self._autoencoder()._draws_globally()
+        rows = Rows(X, scale=source.scale_, device=trainer.device)
+        task = Task(
+            module=module.to(trainer.device),
+            rows=rows,
+            trainer=trainer,
+            seed=seeds[2],
+            initial_centers=lambda z: self._initial_centers(z, seeds[1], resume),
+            stage=f"{type(self).__name__}: clustering",
+        )
+        centers, epochs = self._optimize(task)
+        labels, distances = self._assign_rows(module, centers, rows)
+        variance = float(task.embed().double().var(0, correction=0).sum()) or 1.0
+        history = _history(epochs)
+        if not resume:
+            history["pretraining_loss"] = list(source.history_["loss"])
+        return Run(
+            fitted={
+                "module_": module,
+                "cluster_centers_": centers.cpu().numpy(),
+                "labels_": labels,
+                "history_": history,
+                "loss_": history["loss"][-1],
+                "n_iter_": len(history["loss"]),
+                "scale_": source.scale_,
+                "n_components_": source.n_components_,
+                "embedding_variance_": variance,
+            },
+            score=-float(distances.mean(dtype=np.float64)) / variance,
+        )
+
+    def _initial_centers(self, z, seed, resume):
+        """Centres (k, e) to start from, by `init` or from the previous fit."""
+        if resume:
+            return torch.from_numpy(self.cluster_centers_.copy())
+        z = z.numpy()
+        if isinstance(self.init, str):
+            clusterer = KMeans(self.n_clusters, n_init=KMEANS_STARTS, random_state=seed).fit(z)
+            return cluster_means(z, clusterer.labels_, clusterer.cluster_centers_)
+        if not hasattr(self.init, "fit_predict"):
+            centers = np.array(self.init, dtype=np.float32)
+            if centers.shape[1] != z.shape[1]:
+                raise ValueError(
+                    f"init has centres in {centers.shape[1]} dimensions; "
+                    f"the embedding has {z.shape[1]}."
+                )
+            return torch.from_numpy(centers)
+        clusterer = clone(self.init)
+        params = clusterer.get_params()
+        if "n_clusters" in params:
+            clusterer.set_params(n_clusters=self.n_clusters)
+        if params.get("random_state", seed) is None:
+            clusterer.set_params(random_state=seed)
+        found, labels = np.unique(clusterer.fit_predict(z), return_inverse=True)
+        if found[0] < 0 or len(found) != self.n_clusters:
+            noise = " and noise" if found[0] < 0 else ""
+            raise ValueError(
+                f"init={self.init!r} found {np.sum(found >= 0)} clusters{noise}; "
+                f"n_clusters={self.n_clusters} without noise are needed."
+            )
+        return cluster_means(z, labels, np.zeros((self.n_clusters, z.shape[1])))
+
+    def _assign(self, z, centers):
+        """Labels of embedded rows z (b, e): the most probable, or else the nearest, cluster."""
+        if hasattr(self, "_log_proba"):
+            return self._log_proba(z, centers).argmax(1)
+        return squared_distances(z, centers).argmin(1)
+
+    def _assign_rows(self, module, centers, rows):
+        """Labels of all rows and squared distances to the nearest centre, both ndarrays."""
+
+        def assign(block):
+            z = module.encode(block)
+            nearest = squared_distances(z, centers).amin(1)
+            return torch.stack([self._assign(z, centers).to(z.dtype), nearest], dim=1)
+
+        out = map_blocks(assign, rows).numpy()
+        if not np.isfinite(out).all():
+            raise FloatingPointError(
+                f"{type(self).__name__}: clustering diverged: the embedding is not finite. "
+                f"The likely cause is a step size that is too large (lr={self.lr})."
+            )
+        return out[:, 0].astype(np.int64), out[:, 1]
+
+    def _fitted_rows(self, X):
+        """Module, centres and rows for inference."""
+        check_is_fitted(self, "module_")
+        X = self._check_X(X, reset=False)
+        device = inference_device(self.device)
+        rows = Rows(X, scale=self.scale_, device=device)
+        centers = torch.from_numpy(np.array(self.cluster_centers_)).to(device)
+        return self.module_.to(device), centers, rows
+
+    def predict(self, X):
+        """Assign each sample to a cluster.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            On the training data it equals ``labels_``.
+        """
+        return self._assign_rows(*self._fitted_rows(X))[0]
+
+    @available_if(lambda self: hasattr(self, "_log_proba"))
+    def predict_proba(self, X):
+        """Soft assignment of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_clusters), float32
+            Rows sum to 1.
+        """
+        module, centers, rows = self._fitted_rows(X)
+        return map_blocks(
+            lambda block: self._log_proba(module.encode(block), centers).exp(), rows
+        ).numpy()
+
+    def transform(self, X):
+        """Embed X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            The embedding in which ``cluster_centers_`` lie.
+        """
+        module, _, rows = self._fitted_rows(X)
+        return map_blocks(module.encode, rows).numpy()
+
+    @available_if(lambda self: self._keeps_decoder)
+    def inverse_transform(self, Z):
+        """Decode embeddings; of ``cluster_centers_`` it gives a prototype of each cluster.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float32
+            In the units of the training data; image arrays come back as images.
+        """
+        check_is_fitted(self, "module_")
+        return decode(self, Z)
+
+    def score(self, X, y=None):
+        r"""Negative mean squared distance to the nearest centre, over the training variance.
+
+        :math:`-\frac{1}{n} \sum_i \min_j \lVert z_i - \mu_j \rVert^2 / v` with v the total
+        variance of the training embedding (``embedding_variance_``). On the training data it is
+        the within-cluster share of the scatter, negated, by which ``n_init`` runs are compared.
+        It is higher for tighter embeddings whatever the clusters mean: it cannot choose
+        parameters such as gamma or ``n_components``; give searches a ``scoring``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        y : Ignored
+
+        Returns
+        -------
+        score : float
+        """
+        distances = self._assign_rows(*self._fitted_rows(X))[1]
+        return -float(distances.mean(dtype=np.float64)) / self.embedding_variance_
+
+
+def cluster_means(z, labels, empty):
+    """Mean of each cluster as float32 Tensor (k, e); `empty` holds those of empty clusters.
+
+    Recomputed from the labels, so that the last bits do not depend on the order in which a
+    parallel k-means added up.
+    """
+    centers = np.array(empty, dtype=np.float32)
+    for j in np.unique(labels):
+        centers[j] = z[labels == j].mean(axis=0, dtype=np.float64)
+    return torch.from_numpy(centers)
+
+
+def _history(epochs):
+    """Turn the net's rows into lists per term; the loss comes first."""
+    names = dict.fromkeys(
+        name for row in epochs for name in row if name not in ("batches", "epoch", "train_loss")
+    )
+    history = {"loss": [row["train_loss"] for row in epochs if "train_loss" in row]}
+    return history | {name: [row[name] for row in epochs if name in row] for name in names}
+
+
+def _fit_representation(key, autoencoder, X, verbose):
+    """Fit a representation; `key` stands for all that the result depends on."""
+    return autoencoder.set_params(verbose=verbose).fit(X)
+
+
+def _try_run(estimator, X, seed, resume):
+    """One of several runs: a diverged one is returned as its error, to be left out."""
+    try:
+        return estimator._run(X, seed, resume)
+    except FloatingPointError as error:
+        return error
+
+
+def _best_run(runs):
+    finished = [run for run in runs if isinstance(run, Run)]
+    if not finished:
+        raise runs[-1]
+    return max(finished, key=lambda run: run.rank)

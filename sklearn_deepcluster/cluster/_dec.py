@@ -1,0 +1,312 @@
+"""DEC: deep embedded clustering.
+
+Reference: Xie, Girshick, Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (ICML
+2016). Implemented: Eq. 1 (soft assignment), 3 (targets over all rows), 2 (divergence), the
+stopping rule of section 3.1.4. Deviations: Adam by default, end-to-end pretraining (layer-wise is
+an option of ``Autoencoder``), the divergence is averaged over the batch as in all implementations.
+"""
+
+import numbers
+
+import torch
+from torch import nn
+
+from sklearn_deepcluster._engine import Callback
+from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.cluster._base import BaseDeepClusterer
+from sklearn_deepcluster.losses import (
+    kl_divergence,
+    student_t_log_assignment,
+    target_distribution,
+)
+from sklearn_deepcluster.representation._base import n_epochs
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+
+
+class ClusteringLoss(nn.Module):
+    r"""The objective of DEC and IDEC.
+
+    .. math::
+        L = \gamma\, KL(P \Vert Q) + \frac{1}{b d} \sum_{i \in B}
+            \lVert x_i - \hat x_i \rVert^2
+
+    with the mean over the batch in the first term, and the second term only where the module
+    reconstructs. ``targets``, P of all rows (n, k), are set by the schedule.
+
+    Parameters
+    ----------
+    centers : Tensor of shape (k, e)
+        Learned along with the network.
+    alpha : float
+    gamma : float, default=1.0
+    """
+
+    def __init__(self, centers, alpha, gamma=1.0):
+        super().__init__()
+        self.centers = nn.Parameter(centers.clone())
+        self.alpha = alpha
+        self.gamma = gamma
+        self.targets = None
+
+    def forward(self, outputs, x, index):
+        """Return the terms of the loss for a batch."""
+        z, reconstruction = outputs
+        log_q = student_t_log_assignment(z, self.centers, self.alpha)
+        kl = kl_divergence(self.targets[index], log_q)
+        if reconstruction is None:
+            return {"loss": self.gamma * kl, "kl": kl}
+        error = nn.functional.mse_loss(reconstruction, x)
+        return {"loss": self.gamma * kl + error, "kl": kl, "reconstruction": error}
+
+
+class TargetRefresh(Callback):
+    """Before each round: embed all rows, renew the targets, stop if few labels changed."""
+
+    def __init__(self, task, objective, tol):
+        self.task = task
+        self.objective = objective
+        self.tol = tol
+        self.labels_ = None
+
+    def on_epoch_begin(self, net, **kwargs):
+        centers = self.objective.centers.detach()
+        with torch.no_grad():
+            z = self.task.embed().to(centers.device)
+            q = student_t_log_assignment(z, centers, self.objective.alpha).exp()
+            self.objective.targets = target_distribution(q)
+        labels = q.argmax(1)
+        if self.labels_ is not None:
+            change = float((labels != self.labels_).float().mean())
+            net.history.record("label_change", change)
+            net.stop_training |= change < self.tol
+        self.labels_ = labels
+
+
+class DEC(BaseDeepClusterer):
+    """Deep embedded clustering.
+
+    An autoencoder is trained, its decoder dropped, and encoder and cluster centres are refined
+    by pulling the soft assignment towards a sharpened version of itself.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+
+    autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator, default=None
+        The representation to start from; None is ``Autoencoder()``. It is cloned and trained;
+        a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
+        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
+        here.
+
+    init : "k-means", array-like of shape (n_clusters, n_components) or clusterer, \
+            default="k-means"
+        Initial clustering of the embedding: k-means with 20 starts, centres, or a clusterer,
+        which is cloned and given `n_clusters`, and a seed if it has none.
+
+    alpha : float, default=1.0
+        Degrees of freedom of Student's t.
+
+    max_epochs : int, default=50
+        Passes over the data in the clustering phase, at most.
+
+    min_steps : int, default=1000
+        Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
+
+    update_interval : int or "auto", default="auto"
+        Steps between two refreshes of the targets, over all rows. "auto" is half an epoch, but
+        at least 30 and at most 140 steps, the values of the reference implementations for
+        small data and for MNIST.
+
+    tol : float, default=1e-3
+        Stop when a smaller fraction of the labels changed between two refreshes; 0 never stops.
+
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
+
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
+            default="adam"
+        Optimiser, or a subclass of ``torch.optim.Optimizer``. The paper's is "sgd" with
+        ``lr=0.01``.
+
+    lr : float, default=1e-3
+        Learning rate of the clustering phase.
+
+    momentum : float, default=0.9
+        Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    n_init : int, default=1
+        Number of whole runs, pretraining included, with different seeds; the one with the best
+        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
+
+    n_jobs : int, default=None
+        Number of runs at a time, through joblib.
+
+    memory : str, path or joblib.Memory, default=None
+        Where to cache the fitted representation, so that fits which differ in clustering
+        parameters alone train it once. Needs an integer `random_state`.
+
+    warm_start : bool, default=False
+        Go on from the network and centres of the previous fit.
+
+    callbacks : list of skorch callbacks, default=None
+        Copied and given to the inner skorch net of the clustering phase.
+
+    net_params : dict, default=None
+        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
+
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one.
+
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
+        it. Losses, weights and predictions are always float32.
+
+    verbose : int, default=0
+        1 shows progress bars.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything. The global generators are not used.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each training sample; equals ``predict`` of the training data.
+
+    cluster_centers_ : ndarray of shape (n_clusters, n_components)
+        Centres in the embedding.
+
+    module_ : torch.nn.Module
+        The encoder, with ``encode``; it works on X / ``scale_``.
+
+    history_ : dict of lists
+        Per round: "loss", "kl", "label_change" (from the second refresh on); and
+        "pretraining_loss" per epoch of the representation.
+
+    loss_ : float
+        Loss of the last round.
+
+    n_iter_ : int
+        Number of rounds of `update_interval` steps.
+
+    scale_ : float
+        Divisor of the input.
+
+    embedding_variance_ : float
+        Total variance of the training embedding.
+
+    n_components_ : int
+        Dimension of the embedding.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had names.
+
+    See Also
+    --------
+    IDEC : Keeps the decoder.
+    DEKM : Replaces soft assignment by k-means.
+
+    References
+    ----------
+    .. [1] J. Xie, R. Girshick, A. Farhadi, "Unsupervised Deep Embedding for Clustering
+       Analysis", ICML 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn_deepcluster import DEC, Autoencoder
+    >>> X, _ = make_blobs(150, centers=3, n_features=8, random_state=0)
+    >>> ae = Autoencoder(hidden_layer_sizes=(32,), n_components=3, min_steps=300)
+    >>> dec = DEC(3, autoencoder=ae, min_steps=60, random_state=0).fit(X)
+    >>> dec.predict_proba(X).shape, dec.cluster_centers_.shape
+    ((150, 3), (3, 3))
+    """
+
+    _parameter_constraints = {
+        **BaseDeepClusterer._parameter_constraints,
+        "alpha": [Interval(numbers.Real, 0, None, closed="neither")],
+        "max_epochs": POSITIVE_INT,
+        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
+        "update_interval": [*POSITIVE_INT, StrOptions({"auto"})],
+        "tol": [Interval(numbers.Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        autoencoder=None,
+        init="k-means",
+        alpha=1.0,
+        max_epochs=50,
+        min_steps=1000,
+        update_interval="auto",
+        tol=1e-3,
+        batch_size=256,
+        optimizer="adam",
+        lr=1e-3,
+        momentum=0.9,
+        n_init=1,
+        n_jobs=None,
+        memory=None,
+        warm_start=False,
+        callbacks=None,
+        net_params=None,
+        device="auto",
+        precision="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.autoencoder = autoencoder
+        self.init = init
+        self.alpha = alpha
+        self.max_epochs = max_epochs
+        self.min_steps = min_steps
+        self.update_interval = update_interval
+        self.tol = tol
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.n_init = n_init
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _optimize(self, task):
+        """Run the algorithm; return the centres and the history."""
+        n_samples = len(task.rows)
+        per_epoch = -(-n_samples // min(self.batch_size, n_samples))
+        interval = self.update_interval
+        if interval == "auto":
+            interval = min(140, max(30, per_epoch // 2))
+        steps = per_epoch * n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
+        centers = task.initial_centers(task.embed())
+        objective = ClusteringLoss(centers, self.alpha, self._gamma())
+        objective.to(task.trainer.device)
+        history = task.train(
+            objective,
+            epochs=-(-steps // interval),
+            steps=interval,
+            schedule=TargetRefresh(task, objective, self.tol),
+        )
+        return objective.centers.detach(), history
+
+    def _gamma(self):
+        return 1.0
+
+    def _log_proba(self, z, centers):
+        return student_t_log_assignment(z, centers, self.alpha)

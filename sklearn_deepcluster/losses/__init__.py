@@ -1,0 +1,21 @@
+"""Objectives and their parts, in torch only."""
+
+from sklearn_deepcluster.losses._dekm import dekm_targets, scatter_rotation, within_scatter
+from sklearn_deepcluster.losses._reconstruction import ReconstructionLoss
+from sklearn_deepcluster.losses._student_t import (
+    kl_divergence,
+    squared_distances,
+    student_t_log_assignment,
+    target_distribution,
+)
+
+__all__ = [
+    "ReconstructionLoss",
+    "dekm_targets",
+    "kl_divergence",
+    "scatter_rotation",
+    "squared_distances",
+    "student_t_log_assignment",
+    "target_distribution",
+    "within_scatter",
+]

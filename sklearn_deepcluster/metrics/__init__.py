@@ -1,0 +1,20 @@
+"""Scores of clusterings, with and without labels."""
+
+from ._accuracy import unsupervised_accuracy, unsupervised_accuracy_scorer
+from ._embedding import calinski_harabasz_scorer, davies_bouldin_scorer, silhouette_scorer
+from ._prediction_strength import (
+    prediction_strength,
+    prediction_strength_scorer,
+    select_n_clusters,
+)
+
+__all__ = [
+    "calinski_harabasz_scorer",
+    "davies_bouldin_scorer",
+    "prediction_strength",
+    "prediction_strength_scorer",
+    "select_n_clusters",
+    "silhouette_scorer",
+    "unsupervised_accuracy",
+    "unsupervised_accuracy_scorer",
+]

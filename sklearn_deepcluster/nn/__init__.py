@@ -1,0 +1,22 @@
+"""Networks and layers, in torch only."""
+
+from sklearn_deepcluster.nn._autoencoder import (
+    AutoencoderModule,
+    conv_decoder,
+    conv_encoder,
+    mlp,
+    tied_decoder,
+)
+from sklearn_deepcluster.nn._layers import ACTIVATIONS, Dropout, MaskingNoise, TiedLinear
+
+__all__ = [
+    "ACTIVATIONS",
+    "AutoencoderModule",
+    "Dropout",
+    "MaskingNoise",
+    "TiedLinear",
+    "conv_decoder",
+    "conv_encoder",
+    "mlp",
+    "tied_decoder",
+]

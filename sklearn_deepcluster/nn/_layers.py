@@ -1,0 +1,100 @@
+"""Layers that draw from an explicit generator, and their initialisation."""
+
+import math
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+
+
+def initialize(layer, generator, *, init="xavier"):
+    """Draw the weights of a linear or convolutional layer from `generator`; biases are zero.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        With ``weight`` and, possibly, ``bias``; its memory may be uninitialised.
+
+    generator : torch.Generator
+
+    init : {"xavier", "fan_in"}, default="xavier"
+        "xavier" is Glorot's uniform distribution; "fan_in" is U(-b, b), b = 1 / sqrt(fan in).
+    """
+    with torch.no_grad():
+        if init == "xavier":
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+        else:
+            bound = 1.0 / math.sqrt(layer.weight[0].numel())
+            layer.weight.uniform_(-bound, bound, generator=generator)
+        if layer.bias is not None:
+            layer.bias.zero_()
+    return layer
+
+
+def linear(in_features, out_features, generator):
+    """Return a Glorot-initialised ``nn.Linear``."""
+    return initialize(nn.utils.skip_init(nn.Linear, in_features, out_features), generator)
+
+
+class Corruption(nn.Module):
+    """Base of layers that corrupt their input while training, once they were given a generator.
+
+    The engine sets ``generator`` for the stages that train with noise and takes it away
+    afterwards, so a module that is embedded, predicted with or fine-tuned is never corrupted.
+    """
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+        self.generator = None
+
+    def forward(self, x):
+        if not self.training or self.generator is None or self.rate == 0.0:
+            return x
+        keep = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.rate
+        return self.corrupt(x, keep)
+
+    def extra_repr(self):
+        return f"rate={self.rate}"
+
+
+class MaskingNoise(Corruption):
+    """Set a fraction `rate` of the entries to zero (Vincent et al., JMLR 2010)."""
+
+    def corrupt(self, x, keep):
+        return x * keep
+
+
+class Dropout(Corruption):
+    """Set a fraction `rate` of the entries to zero and scale the rest by 1 / (1 - rate)."""
+
+    def corrupt(self, x, keep):
+        return x * keep / (1.0 - self.rate)
+
+
+class TiedLinear(nn.Module):
+    """The transpose of another linear layer, with a bias of its own.
+
+    Parameters
+    ----------
+    source : nn.Linear
+        Its weight is shared, not copied.
+    """
+
+    def __init__(self, source):
+        super().__init__()
+        # In a list, so that the shared weight is registered (and stored) once, by its owner.
+        self._source = [source]
+        self.bias = nn.Parameter(torch.zeros(source.in_features))
+
+    def forward(self, z):
+        return nn.functional.linear(z, self._source[0].weight.t(), self.bias)

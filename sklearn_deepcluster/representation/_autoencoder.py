@@ -1,0 +1,320 @@
+"""Fully connected autoencoder, as used by DEC, IDEC and their relatives.
+
+References: Xie, Girshick, Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (ICML
+2016), sections 3.2 and 4; Vincent et al., "Stacked Denoising Autoencoders" (JMLR 2010).
+Deviations: Adam for one end-to-end training by default (greedy layer-wise training is an option),
+Glorot's initialisation, a learned input scale.
+"""
+
+import functools
+import numbers
+
+from torch import nn
+
+from sklearn_deepcluster.losses import ReconstructionLoss
+from sklearn_deepcluster.nn import (
+    ACTIVATIONS,
+    AutoencoderModule,
+    Dropout,
+    MaskingNoise,
+    mlp,
+    tied_decoder,
+)
+from sklearn_deepcluster.representation._base import BaseAutoencoder, n_epochs, user_module
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+
+
+class _LayerPair(nn.Module):
+    """One encoder layer and its decoder layer, on the codes of the layers before.
+
+    Returns (code, reconstruction, clean input), all of this layer.
+    """
+
+    def __init__(self, before, encoder, decoder, dropout):
+        super().__init__()
+        self._before = [before]  # not registered: its weights are not trained here
+        self.encoder, self.decoder, self.dropout = encoder, decoder, dropout
+
+    def forward(self, x):
+        clean = self._before[0](x).detach()
+        code = self.encoder(self.dropout(clean))
+        return code, self.decoder(self.dropout(code)), clean
+
+
+class _LayerLoss(ReconstructionLoss):
+    """Reconstruction of the layer's own input instead of the batch."""
+
+    def forward(self, outputs, x, index):
+        return super().forward(outputs, outputs[2], index)
+
+
+class Autoencoder(BaseAutoencoder):
+    """Fully connected autoencoder; a transformer that learns an embedding.
+
+    The encoder is ``n_features - hidden_layer_sizes - n_components``, the decoder its mirror
+    image; inner layers have the given activation, the embedding is linear.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(500, 500, 2000)
+        Widths of the encoder's hidden layers.
+
+    n_components : int, default=10
+        Dimension of the embedding.
+
+    activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid", "identity"}, \
+            default="relu"
+        Activation of the hidden layers.
+
+    output_activation : str, default="identity"
+        Activation of the reconstruction, from the same list. "sigmoid" is for data in
+        [0, 1] and needs ``scale=None``.
+
+    noise : float, default=0.0
+        Fraction of entries that are corrupted during training, in [0, 1).
+
+    noise_kind : {"masking", "dropout"}, default="masking"
+        "masking" sets input entries to zero; "dropout" drops entries before every linear
+        layer and rescales the others.
+
+    tied : bool, default=False
+        The decoder uses the transposed weights of the encoder.
+
+    layerwise_epochs : int, default=0
+        Epochs of greedy layer-wise denoising training per layer (dropout of `noise`, or 0.2 if
+        that is 0, on each layer's input and code) before the whole network is trained.
+
+    module : torch.nn.Module or callable, default=None
+        Your own network instead: a module with attributes ``encoder`` and ``decoder`` (copied,
+        weights included), or a callable that is given ``n_features`` and returns one. The
+        encoder takes (b, n_features), or (b, channels, height, width) where X is an image
+        array. The parameters about layers and noise are then ignored, ``n_components`` too.
+        A module may draw from torch's global generator: it is built and trained under one
+        process-wide lock, with that generator seeded and restored.
+
+    scale : "auto", float or None, default="auto"
+        X is divided by it. "auto" is the root mean square of all training values, so the unit
+        of X does not matter; None switches it off.
+
+    max_epochs : int, default=50
+        Passes over the data.
+
+    min_steps : int, default=2000
+        Small data take more passes, until this many optimisation steps were made: with 70,000
+        rows and batches of 256 the 50 epochs are 13,700 steps, with 1,797 rows they would be
+        400, too few to learn an embedding; the floor makes them 2,000.
+
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
+
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
+            default="adam"
+        Optimiser, or a subclass of ``torch.optim.Optimizer``.
+
+    lr : float, default=1e-3
+        Learning rate.
+
+    momentum : float, default=0.9
+        Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    warm_start : bool, default=False
+        Go on from the previous fit (with a fresh optimiser, on data of the same width).
+
+    callbacks : list of skorch callbacks, default=None
+        Copied and given to the inner skorch net.
+
+    net_params : dict, default=None
+        More parameters of the inner skorch net, such as ``{"optimizer__weight_decay": 1e-4}``.
+
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one.
+
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
+        it. Losses, weights and predictions are always float32.
+
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, order and noise. The global generators are not used.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The network, with ``encode`` and ``decode``; it works on X / ``scale_``.
+
+    n_components_ : int
+        Dimension of the embedding.
+
+    scale_ : float
+        Divisor of the input.
+
+    history_ : dict of lists
+        "loss" per epoch (mean squared error in units of the scale), layer-wise epochs first.
+
+    loss_ : float
+        Loss of the last epoch.
+
+    n_iter_ : int
+        Number of epochs.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had names.
+
+    See Also
+    --------
+    ConvAutoencoder : The convolutional one, for images.
+
+    References
+    ----------
+    .. [1] J. Xie, R. Girshick, A. Farhadi, "Unsupervised Deep Embedding for Clustering
+       Analysis", ICML 2016.
+    .. [2] P. Vincent et al., "Stacked Denoising Autoencoders: Learning Useful Representations
+       in a Deep Network with a Local Denoising Criterion", JMLR 11, 2010.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_deepcluster import Autoencoder
+    >>> X = load_iris().data
+    >>> ae = Autoencoder(hidden_layer_sizes=(32,), n_components=2, min_steps=200, random_state=0)
+    >>> make_pipeline(ae, KMeans(3, random_state=0)).fit_predict(X).shape
+    (150,)
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "output_activation": [StrOptions(set(ACTIVATIONS))],
+        "noise_kind": [StrOptions({"masking", "dropout"})],
+        "tied": ["boolean"],
+        "layerwise_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
+        "module": [nn.Module, callable, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes=(500, 500, 2000),
+        n_components=10,
+        activation="relu",
+        output_activation="identity",
+        noise=0.0,
+        noise_kind="masking",
+        tied=False,
+        layerwise_epochs=0,
+        module=None,
+        scale="auto",
+        max_epochs=50,
+        min_steps=2000,
+        batch_size=256,
+        optimizer="adam",
+        lr=1e-3,
+        momentum=0.9,
+        warm_start=False,
+        callbacks=None,
+        net_params=None,
+        device="auto",
+        precision="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_components = n_components
+        self.activation = activation
+        self.output_activation = output_activation
+        self.noise = noise
+        self.noise_kind = noise_kind
+        self.tied = tied
+        self.layerwise_epochs = layerwise_epochs
+        self.module = module
+        self.scale = scale
+        self.max_epochs = max_epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _draws_globally(self):
+        return self.module is not None
+
+    def _build(self, seed):
+        if self.module is None:
+            return super()._build(seed)
+        shape = self.sample_shape_ if len(self.sample_shape_) != 2 else (1, *self.sample_shape_)
+        encoder, decoder, self.n_components_ = user_module(
+            self.module, self.n_features_in_, shape, seed
+        )
+        return AutoencoderModule(encoder, decoder, input_shape=shape if len(shape) > 1 else None)
+
+    def _make_module(self, rng):
+        widths = list(self.hidden_layer_sizes)
+        if any(not isinstance(w, numbers.Integral) or w < 1 for w in widths):
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold positive integers."
+            )
+        sizes = [self.n_features_in_, *widths, self.n_components]
+        dropout = functools.partial(Dropout, self.noise) if self._drops() else None
+        encoder = mlp(sizes, rng, activation=self.activation, dropout=dropout)
+        outer = {"activation": self.activation, "output_activation": self.output_activation}
+        if self.tied:
+            decoder = tied_decoder(encoder, **outer)
+        else:
+            decoder = mlp(sizes[::-1], rng, **outer, dropout=dropout)
+        masking = self.noise > 0 and self.noise_kind == "masking"
+        return AutoencoderModule(
+            encoder, decoder, corruption=MaskingNoise(self.noise) if masking else None
+        )
+
+    def _drops(self):
+        return self.noise > 0 and self.noise_kind == "dropout"
+
+    def _pretrain(self, module, rows, trainer, seed):
+        """Greedy layer-wise denoising training (Xie et al., 2016, Eq. 4-6)."""
+        if not self.layerwise_epochs or self.module is not None:
+            return []
+        encoder, decoder = _layers(module.encoder), _layers(module.decoder)[::-1]
+        history = []
+        for depth, (inner, outer) in enumerate(zip(encoder, decoder, strict=True)):
+            pair = _LayerPair(
+                nn.Sequential(*encoder[:depth]), inner, outer, Dropout(self.noise or 0.2)
+            )
+            history += trainer.train(
+                pair,
+                _LayerLoss(),
+                rows,
+                seed=seed + depth,
+                stage=f"Autoencoder: layer {depth + 1}",
+                epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
+                noise=True,
+            )
+        return history
+
+
+def _layers(network):
+    """Split a stack into its linear layers, each with the activation that follows it."""
+    groups = []
+    for layer in network:
+        if any(True for _ in layer.parameters()):
+            groups.append([layer])
+        elif not isinstance(layer, Dropout):
+            groups[-1].append(layer)
+    return [nn.Sequential(*group) for group in groups]

@@ -1,0 +1,219 @@
+"""Autoencoders as transformers: everything but the network."""
+
+import copy
+import numbers
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklearn_deepcluster._engine import (
+    Rows,
+    draw_seed,
+    generator,
+    inference_device,
+    map_blocks,
+    random_stream,
+    root_mean_square,
+    seeded_global_rng,
+)
+from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
+from sklearn_deepcluster.losses import ReconstructionLoss
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+
+
+def n_epochs(n_samples, batch_size, max_epochs, min_steps):
+    """Epochs that make `max_epochs` passes and at least `min_steps` optimisation steps."""
+    per_epoch = -(-n_samples // min(batch_size or n_samples, n_samples))
+    return max(max_epochs, -(-min_steps // per_epoch))
+
+
+class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator):
+    """Base of the autoencoders; a subclass builds the module."""
+
+    _parameter_constraints = {
+        **TRAINING_CONSTRAINTS,
+        "n_components": POSITIVE_INT,
+        "scale": [StrOptions({"auto"}), Interval(numbers.Real, 0, None, closed="neither"), None],
+        "max_epochs": POSITIVE_INT,
+        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
+        "noise": [Interval(numbers.Real, 0, 1, closed="left")],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train the autoencoder to reconstruct X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+            Training data; (n_samples, height, width) and
+            (n_samples, channels, height, width) are flattened.
+
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid; before any training.
+        FloatingPointError
+            If the training diverges.
+        """
+        stream = random_stream(self.random_state)
+        resume = self.warm_start and hasattr(self, "module_")
+        X = self._check_X(X, reset=not resume)
+        trainer = self._trainer(global_rng=self._draws_globally())
+        seed = draw_seed(stream)
+        if resume:
+            module = self.module_
+        else:
+            module = self._build(seed)
+            self.scale_ = {None: 1.0, "auto": root_mean_square(X)}.get(self.scale, self.scale)
+        rows = Rows(X, scale=self.scale_, device=trainer.device)
+        # Built on the CPU whatever the device, so that a seed means the same start everywhere.
+        module.to(trainer.device)
+        history = [] if resume else self._pretrain(module, rows, trainer, draw_seed(stream))
+        history += self._fit_module(module, rows, trainer, draw_seed(stream))
+        self.module_ = module
+        self.history_ = {"loss": [epoch["train_loss"] for epoch in history]}
+        self.loss_ = self.history_["loss"][-1]
+        self.n_iter_ = len(history)
+        return self
+
+    def _build(self, seed):
+        """Build the module from parameters, ``n_features_in_``, ``sample_shape_`` and a seed."""
+        module = self._make_module(generator(seed))
+        self.n_components_ = self.n_components
+        return module
+
+    def _draws_globally(self):
+        return False
+
+    def _pretrain(self, module, rows, trainer, seed):
+        """Hook: training before the whole module is trained; returns its history."""
+        return []
+
+    def _fit_module(self, module, rows, trainer, seed):
+        return trainer.train(
+            module,
+            ReconstructionLoss(),
+            rows,
+            seed=seed,
+            stage=f"{type(self).__name__}: pretraining",
+            epochs=n_epochs(len(rows), self.batch_size, self.max_epochs, self.min_steps),
+            noise=True,
+        )
+
+    def transform(self, X):
+        """Embed X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            Embedding by the encoder, without noise.
+        """
+        return self._infer(X, lambda module, block: module.encode(block))
+
+    def inverse_transform(self, Z):
+        """Decode embeddings.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float32
+            In the units of the training data; image arrays come back as images.
+        """
+        check_is_fitted(self, "module_")
+        return decode(self, Z)
+
+    def score(self, X, y=None):
+        r"""Negative mean squared error of the reconstruction, relative to the learned scale.
+
+        :math:`-\frac{1}{n d} \sum_i \lVert x_i - \hat x_i \rVert^2 / s^2` with the scale s of
+        the training data (``scale_``); 0 is best, and about -1 is what a constant zero would get.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        y : Ignored
+
+        Returns
+        -------
+        score : float
+        """
+
+        def row_error(module, block):
+            _, reconstruction = module(block)
+            return (reconstruction - block).square().mean(1)
+
+        return -float(np.mean(self._infer(X, row_error), dtype=np.float64))
+
+
+def decode(estimator, Z):
+    """Decode Z by the decoder of a fitted estimator and undo the scale."""
+    Z = check_array(Z, dtype=np.float32, input_name="Z", order="C")
+    if Z.shape[1] != estimator.n_components_:
+        raise ValueError(
+            f"Z has {Z.shape[1]} columns, but the embedding has {estimator.n_components_}."
+        )
+    device = inference_device(estimator.device)
+    module = estimator.module_.to(device)
+    X = map_blocks(module.decode, Rows(Z, device=device)).numpy()
+    X *= np.float32(estimator.scale_)
+    return X.reshape(len(X), *estimator.sample_shape_)
+
+
+def user_module(module, n_features, sample_shape, seed):
+    """Make an encoder-decoder pair from a user's module or factory, and check it.
+
+    Parameters
+    ----------
+    module : nn.Module or callable
+        With attributes ``encoder`` and ``decoder``; a module is copied, weights included, a
+        callable is called with `n_features` under the seed.
+    n_features : int
+    sample_shape : tuple of int
+        What the encoder takes per sample: (d,), or (1, h, w) and (c, h, w) for images.
+    seed : int
+
+    Returns
+    -------
+    encoder, decoder : nn.Module
+    n_components : int
+    """
+    with seeded_global_rng(seed):
+        if isinstance(module, torch.nn.Module):
+            module = copy.deepcopy(module)
+        else:
+            module = module(n_features)
+    for part in ("encoder", "decoder"):
+        if not isinstance(getattr(module, part, None), torch.nn.Module):
+            raise ValueError(f"module has no {part!r} that is a torch.nn.Module.")
+    module.eval()
+    probe = torch.zeros(2, *sample_shape)
+    try:
+        with torch.no_grad():
+            z = module.encoder(probe).flatten(1)
+            back = module.decoder(z).flatten(1)
+    except (RuntimeError, ValueError) as exc:
+        raise ValueError(f"module does not take samples of shape {sample_shape}: {exc}") from exc
+    if back.shape[1] != n_features:
+        raise ValueError(
+            f"module reconstructs {back.shape[1]} values a sample; X has {n_features} features."
+        )
+    return module.encoder, module.decoder, z.shape[1]

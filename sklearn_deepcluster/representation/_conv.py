@@ -1,0 +1,249 @@
+"""Convolutional autoencoder, as used by DCEC and DEKM.
+
+References: Guo, Liu, Zhu, Yin, "Deep Clustering with Convolutional Autoencoders" (ICONIP 2017);
+Guo, Lin, Ye, "Deep Embedded K-Means Clustering" (ICDMW 2021).
+Deviation: every convolution is padded by half its kernel, so maps shrink to ceil(size / 2) and
+images of any size come back exactly (28 - 14 - 7 - 4); the papers' third layer goes from 7 to 3.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from sklearn_deepcluster.nn import (
+    ACTIVATIONS,
+    AutoencoderModule,
+    MaskingNoise,
+    conv_decoder,
+    conv_encoder,
+)
+from sklearn_deepcluster.representation._base import BaseAutoencoder
+from sklearn_deepcluster.utils._sklearn import StrOptions
+
+
+class ConvAutoencoder(BaseAutoencoder):
+    """Convolutional autoencoder; a transformer that learns an embedding of images.
+
+    Convolutions of stride 2 and a linear layer encode, their mirror image decodes. Images may
+    have any size from 2 ** (number of convolutions) pixels per side.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Dimension of the embedding.
+
+    sample_shape : tuple of int, default=None
+        Shape of one sample, (height, width) or (channels, height, width), for X given as flat
+        rows. None takes it from an image array; flat rows are then read as
+        1 x 1 x n_features images.
+
+    filters : tuple of int, default=(32, 64, 128)
+        Channels of the convolutions.
+
+    kernel_sizes : tuple of int, default=(5, 5, 3)
+        Odd sizes of their kernels.
+
+    activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid", "identity"}, \
+            default="relu"
+        Activation of the hidden layers.
+
+    output_activation : str, default="identity"
+        Activation of the reconstruction, from the same list. "sigmoid" is for data in
+        [0, 1] and needs ``scale=None``.
+
+    noise : float, default=0.0
+        Fraction of input values that are set to zero during training, in [0, 1).
+
+    scale : "auto", float or None, default="auto"
+        X is divided by it. "auto" is the root mean square of all training values, so the unit
+        of X does not matter; None switches it off.
+
+    max_epochs : int, default=50
+        Passes over the data.
+
+    min_steps : int, default=2000
+        Small data take more passes, until this many optimisation steps were made: with 70,000
+        rows and batches of 256 the 50 epochs are 13,700 steps, with 1,797 rows they would be
+        400, too few to learn an embedding; the floor makes them 2,000.
+
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
+
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
+            default="adam"
+        Optimiser, or a subclass of ``torch.optim.Optimizer``.
+
+    lr : float, default=1e-3
+        Learning rate.
+
+    momentum : float, default=0.9
+        Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    warm_start : bool, default=False
+        Go on from the previous fit (with a fresh optimiser, on data of the same width).
+
+    callbacks : list of skorch callbacks, default=None
+        Copied and given to the inner skorch net.
+
+    net_params : dict, default=None
+        More parameters of the inner skorch net, such as ``{"optimizer__weight_decay": 1e-4}``.
+
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one.
+
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
+        it. Losses, weights and predictions are always float32.
+
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, order and noise. The global generators are not used.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The network, with ``encode`` and ``decode``; it works on X / ``scale_``.
+
+    n_components_ : int
+        Dimension of the embedding.
+
+    scale_ : float
+        Divisor of the input.
+
+    history_ : dict of lists
+        "loss" per epoch (mean squared error in units of the scale).
+
+    loss_ : float
+        Loss of the last epoch.
+
+    n_iter_ : int
+        Number of epochs.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had names.
+
+    See Also
+    --------
+    Autoencoder : The fully connected one, for tables.
+
+    References
+    ----------
+    .. [1] X. Guo, X. Liu, E. Zhu, J. Yin, "Deep Clustering with Convolutional Autoencoders",
+       ICONIP 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_deepcluster import ConvAutoencoder
+    >>> images = load_digits().images[:100]
+    >>> ae = ConvAutoencoder(filters=(8, 16), n_components=5, min_steps=20, random_state=0)
+    >>> Z = ae.fit_transform(images)
+    >>> Z.shape, ae.inverse_transform(Z).shape
+    ((100, 5), (100, 8, 8))
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "sample_shape": ["array-like", None],
+        "filters": ["array-like"],
+        "kernel_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "output_activation": [StrOptions(set(ACTIVATIONS))],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_components=10,
+        sample_shape=None,
+        filters=(32, 64, 128),
+        kernel_sizes=(5, 5, 3),
+        activation="relu",
+        output_activation="identity",
+        noise=0.0,
+        scale="auto",
+        max_epochs=50,
+        min_steps=2000,
+        batch_size=256,
+        optimizer="adam",
+        lr=1e-3,
+        momentum=0.9,
+        warm_start=False,
+        callbacks=None,
+        net_params=None,
+        device="auto",
+        precision="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.sample_shape = sample_shape
+        self.filters = filters
+        self.kernel_sizes = kernel_sizes
+        self.activation = activation
+        self.output_activation = output_activation
+        self.noise = noise
+        self.scale = scale
+        self.max_epochs = max_epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _image_shape(self):
+        """Return (channels, height, width); checks the parameters about it."""
+        n_layers = len(self.filters)
+        if n_layers == 0 or len(self.kernel_sizes) != n_layers:
+            raise ValueError(
+                f"filters={self.filters!r} and kernel_sizes={self.kernel_sizes!r} must have "
+                "the same length, at least 1."
+            )
+        if any(kernel % 2 != 1 for kernel in self.kernel_sizes):
+            raise ValueError(f"kernel_sizes={self.kernel_sizes!r} must be odd.")
+        given = self.sample_shape if self.sample_shape is not None else self.sample_shape_
+        shape = tuple(int(side) for side in np.atleast_1d(given))
+        if math.prod(shape) != self.n_features_in_ or len(shape) > 3 or min(shape) < 1:
+            raise ValueError(
+                f"sample_shape={shape} does not fit: it has {math.prod(shape)} values, a sample "
+                f"of X has {self.n_features_in_}; two or three positive sizes are needed."
+            )
+        if len(shape) == 1:
+            return (1, 1, *shape)
+        smallest = 2**n_layers
+        if min(shape[-2:]) < smallest:
+            raise ValueError(
+                f"Images of sample_shape={shape} are too small for {n_layers} convolutions of "
+                f"stride 2: {smallest} pixels per side are needed, or fewer filters."
+            )
+        return (1, *shape) if len(shape) == 2 else shape
+
+    def _make_module(self, rng):
+        shape = self._image_shape()
+        parts = (shape, tuple(self.filters), tuple(self.kernel_sizes), self.n_components, rng)
+        encoder = conv_encoder(*parts, activation=self.activation)
+        decoder = conv_decoder(
+            *parts, activation=self.activation, output_activation=self.output_activation
+        )
+        return AutoencoderModule(
+            encoder,
+            decoder,
+            input_shape=shape,
+            corruption=MaskingNoise(self.noise) if self.noise > 0 else None,
+        ).to(memory_format=torch.channels_last)
