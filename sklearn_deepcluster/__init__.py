@@ -1,8 +1,19 @@
 """Deep clustering estimators that behave like scikit-learn's own."""
 
 from sklearn_deepcluster.cluster import DCEC, DEC, DEKM, IDEC
+from sklearn_deepcluster.persistence import load_model, save_model
 from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["DCEC", "DEC", "DEKM", "IDEC", "Autoencoder", "ConvAutoencoder", "__version__"]
+__all__ = [
+    "DCEC",
+    "DEC",
+    "DEKM",
+    "IDEC",
+    "Autoencoder",
+    "ConvAutoencoder",
+    "__version__",
+    "load_model",
+    "save_model",
+]

@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -38,8 +38,8 @@ TRAINING_CONSTRAINTS = {
 }
 
 
-class TorchEstimator(BaseEstimator):
-    """Base of all estimators: it holds a torch module as ``module_``."""
+class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of all estimators: a transformer that holds a torch module as ``module_``."""
 
     def _check_X(self, X, *, reset):
         """Validate X and return it as a 2-D array or memory map.
@@ -88,6 +88,12 @@ class TorchEstimator(BaseEstimator):
     @property
     def _n_features_out(self):
         return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # float64 input gives float32 output: the network computes in float32.
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
     def __getstate__(self):
         state = dict(super().__getstate__())

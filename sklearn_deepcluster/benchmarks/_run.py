@@ -209,9 +209,7 @@ def _scores(y, labels):
     return {
         "acc": float(unsupervised_accuracy(y, labels)),
         "nmi": float(normalized_mutual_info_score(y, labels)),
-        "nmi_geometric": float(
-            normalized_mutual_info_score(y, labels, average_method="geometric")
-        ),
+        "nmi_geometric": float(normalized_mutual_info_score(y, labels, average_method="geometric")),
         "ari": float(adjusted_rand_score(y, labels)),
         "n_clusters_found": len(np.unique(labels)),
     }

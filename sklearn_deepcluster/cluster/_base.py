@@ -8,26 +8,20 @@ import copy
 import dataclasses
 import numbers
 import os
-import pathlib
 import warnings
 
 import filelock
 import joblib
 import numpy as np
 import torch
-from sklearn.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import ClusterMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_deepcluster._engine import (
     Rows,
@@ -108,9 +102,7 @@ class Run:
         return len(np.unique(self.fitted["labels_"])), self.score
 
 
-class BaseDeepClusterer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, TorchEstimator
-):
+class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     """Base of the deep clusterers."""
 
     _parameter_constraints = {
@@ -255,9 +247,9 @@ class BaseDeepClusterer(
             if getattr(autoencoder, name) in (None, "auto"):
                 autoencoder.set_params(**{name: value})
         X = X.reshape(len(X), *self.sample_shape_)
-        memory = check_memory(None if isinstance(self.memory, pathlib.Path) else self.memory)
-        if isinstance(self.memory, os.PathLike):
-            memory = joblib.Memory(self.memory, verbose=0)
+        memory = self.memory
+        if memory is None or isinstance(memory, (str, os.PathLike)):
+            memory = joblib.Memory(memory, verbose=0)
         verbose = max(self.verbose, autoencoder.verbose)
         location = getattr(memory, "location", None)
         if location is None or not reusable:
@@ -267,6 +259,16 @@ class BaseDeepClusterer(
         os.makedirs(location, exist_ok=True)
         with filelock.FileLock(os.path.join(location, f"{key}.lock")):
             return fit(key, autoencoder, X, verbose)
+
+    def _rebuild_module(self):
+        """Build the module anew for saved weights."""
+        autoencoder = clone(self._autoencoder())
+        autoencoder.n_features_in_ = self.n_features_in_
+        autoencoder.sample_shape_ = self.sample_shape_
+        module = autoencoder._rebuild_module()
+        if not self._keeps_decoder:
+            module.decoder = None
+        return module
 
     def _run(self, X, seed, resume):
         """One whole run: representation, initial clustering, the method."""

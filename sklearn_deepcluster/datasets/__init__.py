@@ -1,13 +1,13 @@
 """Data sets on which deep clustering methods are compared."""
 
-from ._images import (
+from sklearn_deepcluster.datasets._images import (
     fetch_coil20,
     fetch_fashion_mnist,
     fetch_mnist,
     fetch_usps,
     load_digits,
 )
-from ._newsgroups import fetch_newsgroups
+from sklearn_deepcluster.datasets._newsgroups import fetch_newsgroups
 
 __all__ = [
     "fetch_coil20",

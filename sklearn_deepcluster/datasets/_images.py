@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn import datasets
 
-from ._base import (
+from sklearn_deepcluster.datasets._base import (
     DATA_VARIABLE,
     DataSet,
     array_checksum,

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.datasets import fetch_20newsgroups
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from ._base import (
+from sklearn_deepcluster.datasets._base import (
     DataSet,
     array_checksum,
     check_form,

@@ -1,8 +1,15 @@
 """Scores of clusterings, with and without labels."""
 
-from ._accuracy import unsupervised_accuracy, unsupervised_accuracy_scorer
-from ._embedding import calinski_harabasz_scorer, davies_bouldin_scorer, silhouette_scorer
-from ._prediction_strength import (
+from sklearn_deepcluster.metrics._accuracy import (
+    unsupervised_accuracy,
+    unsupervised_accuracy_scorer,
+)
+from sklearn_deepcluster.metrics._embedding import (
+    calinski_harabasz_scorer,
+    davies_bouldin_scorer,
+    silhouette_scorer,
+)
+from sklearn_deepcluster.metrics._prediction_strength import (
     prediction_strength,
     prediction_strength_scorer,
     select_n_clusters,

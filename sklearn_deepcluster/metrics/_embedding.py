@@ -20,7 +20,7 @@ from sklearn.metrics import (
 )
 from sklearn.utils import check_array
 
-from ._space import final_step
+from sklearn_deepcluster.metrics._space import final_step
 
 # Silhouettes cost O(n^2): larger data is judged on this many rows, always the same ones.
 SILHOUETTE_ROWS = 5_000

@@ -10,7 +10,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import Bunch, indexable
 
-from ._space import final_step
+from sklearn_deepcluster.metrics._space import final_step
 
 
 def prediction_strength(estimator, X, *, cv=2, n_jobs=None, random_state=None):

@@ -5,7 +5,6 @@ import numbers
 
 import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_deepcluster._engine import (
@@ -29,7 +28,7 @@ def n_epochs(n_samples, batch_size, max_epochs, min_steps):
     return max(max_epochs, -(-min_steps // per_epoch))
 
 
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator):
+class BaseAutoencoder(TorchEstimator):
     """Base of the autoencoders; a subclass builds the module."""
 
     _parameter_constraints = {
@@ -92,6 +91,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEs
         module = self._make_module(generator(seed))
         self.n_components_ = self.n_components
         return module
+
+    def _rebuild_module(self):
+        """Build the module anew for saved weights."""
+        return self._build(seed=0)
 
     def _draws_globally(self):
         return False

@@ -15,9 +15,7 @@ RECIPES = [
         "IDEC",
         representation="Autoencoder",
         paper={
-            "usps": Config(
-                stacked_denoising(1352), {**_SGD, "update_interval": 30}, 2.0, _SOURCE
-            ),
+            "usps": Config(stacked_denoising(1352), {**_SGD, "update_interval": 30}, 2.0, _SOURCE),
             "mnist": Config(stacked_denoising(183), _ADAM, 5.1, _SOURCE),
             "mnist-test": Config(stacked_denoising(1250), _ADAM, 5.1, f"{_SOURCE}; as on MNIST"),
             "newsgroups": Config(

@@ -1,0 +1,52 @@
+"""Fixtures and rules shared by the tests and the doctests."""
+
+import os
+from pathlib import Path
+
+# Before anything imports matplotlib or torch: the tests draw without a display, and threads that
+# wait for work sleep (spinning ones make the suite many times slower beside a busy process).
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import pytest
+import torch
+from sklearn import datasets
+
+DATA_VARIABLE = "SKLEARN_DEEPCLUSTER_DATA"
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, and torch sees none")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The 1,797 handwritten digits: ``X`` float32 in [0, 1] of shape (1797, 64), ``y``.
+
+    Both are read-only: a test that writes to its input fails, and none can spoil another.
+    """
+    X, y = datasets.load_digits(return_X_y=True)
+    X = np.ascontiguousarray(X / 16, dtype=np.float32)
+    X.setflags(write=False)
+    y.setflags(write=False)
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def small_digits(digits):
+    """The first 300 digits: read-only ``X`` of shape (300, 64) and ``y``."""
+    X, y = digits
+    return X[:300], y[:300]
+
+
+@pytest.fixture(scope="session")
+def data_home():
+    """Folder of the local data files; skips where the environment names none."""
+    folder = os.environ.get(DATA_VARIABLE)
+    if not folder:
+        pytest.skip(f"needs local data: set {DATA_VARIABLE} to the folder of the npz files")
+    if not Path(folder).is_dir():
+        pytest.fail(f"{DATA_VARIABLE} names {folder!r}, which is no folder")
+    return Path(folder)

@@ -1,0 +1,303 @@
+"""Speed and memory of this package, as ratios measured in one run.
+
+``python -m sklearn_deepcluster.benchmarks.speed`` prints
+
+- the wall time per step of ``Autoencoder.fit``, all of it, against plain torch loops;
+- the time of a grid search with ``memory``, against what its parts take;
+- the growth of memory during a fit of 70,000 x 784 values.
+
+Contenders take turns, and their numbers of optimisation steps are counted and compared. Absolute
+times depend on the machine; the ratios are what to look at.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, KFold
+from torch import nn
+
+from sklearn_deepcluster import IDEC, Autoencoder
+from sklearn_deepcluster._engine import uses_bfloat16
+from sklearn_deepcluster.benchmarks._machine import (
+    Stopwatch,
+    counted_steps,
+    run_with_sleeping_threads,
+)
+from sklearn_deepcluster.benchmarks._records import default_folder, environment, write_record
+from sklearn_deepcluster.metrics import unsupervised_accuracy_scorer
+
+_MODULE = "sklearn_deepcluster.benchmarks.speed"
+SIZES = (784, 500, 500, 2000, 10)
+BATCH = 256
+N_ROWS = 256 * 40
+GAMMAS = (0.01, 0.03, 0.1, 0.3)
+N_FOLDS = 3
+MEMORY_ROWS = 70_000
+
+
+def plain_loop(X, epochs, *, fused, autocast):
+    """Train the reference autoencoder by a loop as one writes it by hand.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n, d)
+    epochs : int
+    fused : bool
+        Use the fused form of Adam; False is ``torch.optim.Adam(parameters)``.
+    autocast : bool
+        Run the forward pass in bfloat16.
+    """
+    network = nn.Sequential(*_layers(SIZES), *_layers(SIZES[::-1]))
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=fused or None)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(X)).split(BATCH):
+            x = X[rows]
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                reconstruction = network(x)
+            nn.functional.mse_loss(reconstruction.float(), x).backward()
+            optimizer.step()
+
+
+def _layers(sizes):
+    layers = []
+    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    return layers[:-1]
+
+
+def _fit_autoencoder(X, epochs, precision):
+    Autoencoder(
+        max_epochs=epochs, min_steps=0, precision=precision, device="cpu", random_state=0
+    ).fit(X)
+
+
+def measure_steps(rounds=3, epochs=3):
+    """Seconds per step of the public fit and of plain loops, in turns.
+
+    Returns
+    -------
+    result : dict
+        Per contender the median and all values; ratios of the public fit in each precision to
+        the naive float32 loop and to the plain loop of equal precision with fused Adam.
+    """
+    X = np.random.default_rng(0).random((N_ROWS, SIZES[0]), dtype=np.float32)
+    tensor = torch.from_numpy(X)
+    contenders = {
+        "naive float32": lambda: plain_loop(tensor, epochs, fused=False, autocast=False),
+        "fused float32": lambda: plain_loop(tensor, epochs, fused=True, autocast=False),
+        "fit float32": lambda: _fit_autoencoder(X, epochs, "float32"),
+        "fused bfloat16": lambda: plain_loop(tensor, epochs, fused=True, autocast=True),
+        "fit bfloat16": lambda: _fit_autoencoder(X, epochs, "bfloat16"),
+    }
+    seconds = {name: [] for name in contenders}
+    for round_ in range(rounds + 1):
+        for name, contender in contenders.items():
+            with counted_steps() as count:
+                began = time.perf_counter()
+                contender()
+                elapsed = time.perf_counter() - began
+            if count[0] != epochs * N_ROWS // BATCH:
+                raise AssertionError(f"{name} made {count[0]} steps")
+            if round_:  # the first round warms up
+                seconds[name].append(elapsed / count[0])
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    ratios = {
+        f"fit {p} / {loop}": median[f"fit {p}"] / median[loop]
+        for p in ("float32", "bfloat16")
+        for loop in ("naive float32", f"fused {p}")
+    }
+    auto = "bfloat16" if uses_bfloat16("auto", torch.device("cpu")) else "float32"
+    return {
+        "rows": N_ROWS,
+        "steps": epochs * N_ROWS // BATCH,
+        "auto_is": auto,
+        "ms_per_step": {name: 1000 * value for name, value in median.items()},
+        "all_ms_per_step": {k: [1000 * v for v in values] for k, values in seconds.items()},
+        "ratios": ratios,
+        "ratio_auto_to_naive": ratios[f"fit {auto} / naive float32"],
+    }
+
+
+def measure_search(pretraining_steps=600, clustering_steps=200):
+    """Time of a grid search over gamma with ``memory``, against its parts.
+
+    P and C are the mean times of a pretraining and of a clustering phase alone, each measured
+    before and after the search, on the rows of one fold. Steps are fixed, so that a fold takes
+    as long as the refit on all rows.
+
+    Returns
+    -------
+    result : dict
+        "pretrainings" (calls of ``Autoencoder.fit`` during the search), seconds and the ratio of
+        the search to 4 P + 13 C.
+    """
+    X, y = _labelled_rows(3000)
+    idec = IDEC(
+        10,
+        autoencoder=Autoencoder(max_epochs=1, min_steps=pretraining_steps),
+        max_epochs=1,
+        min_steps=clustering_steps,
+        tol=0,
+        device="cpu",
+        random_state=0,
+    )
+    folds = KFold(N_FOLDS)
+    rows, _ = next(folds.split(X))
+    parts = [_time_parts(idec, X[rows]) for _ in range(2)][1:]  # the first one warms up
+    with tempfile.TemporaryDirectory() as cache:
+        search = GridSearchCV(
+            idec.set_params(memory=cache),
+            {"gamma": list(GAMMAS)},
+            cv=folds,
+            scoring=unsupervised_accuracy_scorer,
+        )
+        # Patched on the class: the estimators of the search are clones of clones.
+        with mock.patch.object(Autoencoder, "fit", autospec=True, side_effect=Autoencoder.fit) as f:
+            began = time.perf_counter()
+            search.fit(X, y)
+            total = time.perf_counter() - began
+        pretrainings = f.call_count
+    idec.set_params(memory=None)
+    parts.append(_time_parts(idec, X[rows]))
+    P, C = (statistics.fmean(times) for times in zip(*parts, strict=True))
+    n_fits = len(GAMMAS) * N_FOLDS + 1
+    expected = (N_FOLDS + 1) * P + n_fits * C
+    return {
+        "pretrainings": pretrainings,
+        "fits": n_fits,
+        "P_seconds": P,
+        "C_seconds": C,
+        "seconds": total,
+        "ratio": total / expected,
+        "ratio_without_memory": total / (n_fits * (P + C)),
+    }
+
+
+def _time_parts(idec, X):
+    """Seconds of a pretraining and of a clustering phase."""
+    autoencoder = clone(idec.autoencoder).set_params(random_state=0)
+    began = time.perf_counter()
+    autoencoder.fit(X)
+    between = time.perf_counter()
+    clone(idec).set_params(autoencoder=FrozenEstimator(autoencoder)).fit(X)
+    return between - began, time.perf_counter() - between
+
+
+def _labelled_rows(n):
+    """Ten noisy clusters in 784 dimensions."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(10, size=n)
+    X = rng.normal(size=(10, SIZES[0]))[y] + 2 * rng.normal(size=(n, SIZES[0]))
+    return X.astype(np.float32), y
+
+
+def measure_memory():
+    """Peak growth of memory in MB during fits of 70,000 x 784, each in a fresh process.
+
+    Returns
+    -------
+    result : dict
+        "Autoencoder float32" and so on -> MB (2 ** 20 bytes), and "float32_mb", the size of
+        the data in float32.
+    """
+    result = {"float32_mb": MEMORY_ROWS * SIZES[0] * 4 / 2**20}
+    for name in ("Autoencoder", "IDEC"):
+        for dtype in ("float32", "uint8"):
+            command = [sys.executable, "-m", _MODULE, "--memory-of", name, dtype]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            result[f"{name} {dtype}"] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _memory_of(name, dtype):
+    """In a fresh process: growth in MB during one fit, after a tiny fit has loaded everything."""
+    rng = np.random.default_rng(0)
+    shape = (MEMORY_ROWS, SIZES[0])
+    if dtype == "float32":
+        X = rng.random(shape, dtype=np.float32)
+    else:
+        X = rng.integers(256, size=shape, dtype=np.uint8)
+    estimator = Autoencoder(max_epochs=1, min_steps=0, device="cpu", random_state=0)
+    if name == "IDEC":
+        estimator = IDEC(
+            10, autoencoder=estimator, max_epochs=1, min_steps=0, device="cpu", random_state=0
+        )
+    estimator.fit(X[:512])
+    with Stopwatch() as watch:
+        estimator.fit(X)
+    return watch.peak_mb
+
+
+def report(result):
+    """Lines of text for a result of :func:`main`."""
+    lines = []
+    if "steps" in result:
+        steps = result["steps"]
+        lines.append(f"Wall time per step, {steps['steps']} steps each, batch {BATCH}:")
+        lines += [f"  {name:<15} {ms:7.2f} ms" for name, ms in steps["ms_per_step"].items()]
+        lines += [f"  {name:<32} {ratio:5.2f}" for name, ratio in steps["ratios"].items()]
+        lines.append(
+            f"  precision='auto' is {steps['auto_is']} here: "
+            f"{steps['ratio_auto_to_naive']:.2f} of the naive loop"
+        )
+    if "search" in result:
+        search = result["search"]
+        lines += [
+            f"GridSearchCV over {len(GAMMAS)} gammas, {N_FOLDS} folds, with memory: "
+            f"{search['pretrainings']} pretrainings for {search['fits']} fits",
+            f"  {search['seconds']:.1f} s; P = {search['P_seconds']:.1f} s, "
+            f"C = {search['C_seconds']:.1f} s; {search['ratio']:.2f} of 4 P + 13 C, "
+            f"{search['ratio_without_memory']:.2f} of 13 (P + C)",
+        ]
+    if "memory" in result:
+        memory = dict(result["memory"])
+        size = memory.pop("float32_mb")
+        lines.append(f"Growth of memory, 70,000 x 784 ({size:.0f} MB in float32):")
+        lines += [f"  {name:<20} {mb:6.0f} MB" for name, mb in memory.items()]
+    return "\n".join(lines)
+
+
+_MEASURES = {"steps": measure_steps, "search": measure_search, "memory": measure_memory}
+
+
+def main(argv=None):
+    """Run the command line; return the result that it prints."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sklearn_deepcluster.benchmarks.speed",
+        description="Measure speed and memory as ratios within one run.",
+    )
+    parser.add_argument("--only", choices=_MEASURES, action="append", help="part to measure")
+    parser.add_argument("--record", action="store_true", help="write a record")
+    parser.add_argument("--out", default=default_folder(), help="records (%(default)s)")
+    parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if args.memory_of:
+        print(json.dumps(_memory_of(*args.memory_of)))
+        return None
+    result = {"kind": "speed", **environment()}
+    for name in args.only or _MEASURES:
+        result[name] = _MEASURES[name]()
+        print(report({name: result[name]}), flush=True)
+    if args.record:
+        name = "speed" if not args.only else "-".join(["speed", *args.only])
+        path = Path(args.out) / "speed" / f"{name}.json"
+        write_record(path, result)
+        print(f"record: {path}")
+    return result
+
+
+if __name__ == "__main__":
+    run_with_sleeping_threads(_MODULE)
+    main()

@@ -1,0 +1,67 @@
+"""The real data sets, read from local files; skipped where the environment names no folder."""
+
+import numpy as np
+import pytest
+
+from sklearn_deepcluster import datasets
+from sklearn_deepcluster.datasets import _newsgroups
+
+
+def test_mnist(data_home):
+    data = datasets.fetch_mnist()
+    assert data.data.shape == (70_000, 28, 28) and data.data.dtype == np.uint8
+    assert data.sample_shape == (1, 28, 28)
+    assert (data.data[:60_000] / 255.0).mean() == pytest.approx(0.1307, abs=5e-5)
+    assert data.target[:5].tolist() == [5, 0, 4, 1, 9]
+    X, y = datasets.fetch_mnist(subset="test", return_X_y=True)
+    np.testing.assert_array_equal(X, data.data[60_000:])
+    np.testing.assert_array_equal(y, data.target[60_000:])
+    assert len(datasets.fetch_mnist(subset="train").target) == 60_000
+
+
+def test_usps(data_home):
+    data = datasets.fetch_usps()
+    assert data.data.shape == (9298, 16, 16) and data.data.dtype == np.float32
+    assert data.data.min() == 0 and data.data.max() == 1
+    train, test = (datasets.fetch_usps(subset=subset) for subset in ("train", "test"))
+    assert (len(train.data), len(test.data)) == (7291, 2007)
+    np.testing.assert_array_equal(np.concatenate([train.data, test.data]), data.data)
+    assert np.bincount(test.target).tolist() == [359, 264, 198, 166, 200, 160, 170, 147, 166, 177]
+
+
+def test_coil20(data_home):
+    full = datasets.fetch_coil20(resize=None)
+    assert full.data.shape == (1440, 128, 128) and full.data.dtype == np.uint8
+    assert full.sample_shape == (1, 128, 128)
+    small = datasets.fetch_coil20()
+    assert small.data.shape == (1440, 32, 32) and small.data.dtype == np.float32
+    assert small.sample_shape == (1, 32, 32)
+    for row, i, j in ((0, 16, 16), (777, 3, 20), (1439, 31, 31)):
+        block = full.data[row, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4]
+        assert small.data[row, i, j] == block.mean()
+    np.testing.assert_array_equal(small.target, np.repeat(np.arange(20), 72))
+    np.testing.assert_array_equal(datasets.fetch_coil20(resize=128).data, full.data)
+
+
+@pytest.fixture(scope="module")
+def newsgroups(data_home):
+    return datasets.fetch_newsgroups()
+
+
+def test_newsgroups(newsgroups):
+    data = newsgroups
+    assert data.data.shape == (18_846, 2000) and data.data.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(data.data, axis=1), 1, rtol=1e-5)
+    assert np.bincount(data.target).tolist()[:3] == [799, 973, 985]
+    assert len(data.feature_names) == 2000 and "windows" in data.feature_names
+    # Words mean what they should: "hockey" is most frequent in its group.
+    column = data.data[:, data.feature_names.index("hockey")]
+    means = [column[data.target == group].mean() for group in range(20)]
+    assert data.target_names[int(np.argmax(means))] == "rec.sport.hockey"
+
+
+def test_newsgroups_norm_and_subset(newsgroups):
+    X, y = datasets.fetch_newsgroups(subset="test", norm="sqrt", return_X_y=True)
+    np.testing.assert_allclose(np.square(X).mean(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(X, np.sqrt(2000) * newsgroups.data[11_314:], rtol=1e-6)
+    assert np.bincount(y).tolist() == list(_newsgroups._NEWSGROUPS.class_counts[1])
