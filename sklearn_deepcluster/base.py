@@ -76,14 +76,28 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         }
         return Trainer(device=device, **(params | overrides))
 
-    def _infer(self, X, function):
-        """Validate X and apply ``function(module_, block)`` to it block by block, in float32."""
+    def _fitted(self, X):
+        """Validate X; return the fitted module and the rows, both where inference runs."""
         check_is_fitted(self, "module_")
         X = self._check_X(X, reset=False)
         device = inference_device(self.device)
-        module = self.module_.to(device)
-        rows = Rows(X, scale=self.scale_, device=device)
-        return map_blocks(lambda block: function(module, block), rows).numpy()
+        return self.module_.to(device), Rows(X, scale=self.scale_, device=device)
+
+    def transform(self, X):
+        """Embed X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            Embedding by the encoder, without noise; of a clusterer, that in which
+            ``cluster_centers_`` lie.
+        """
+        module, rows = self._fitted(X)
+        return map_blocks(module.encode, rows).numpy()
 
     @property
     def _n_features_out(self):

@@ -112,15 +112,20 @@ def load_model(path):
         raise ValueError(f"{path} was not written by save_model of this version.")
     try:
         estimator = _unpack(json.loads(header["estimator"]))
-        for name, value in json.loads(header["attributes"]).items():
-            setattr(estimator, name, _unpack(value))
+        attributes = {
+            name: _unpack(value) for name, value in json.loads(header["attributes"]).items()
+        }
         module = {}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
             if kind == "attribute":
-                setattr(estimator, rest, tensor.numpy())
+                attributes[rest] = tensor.numpy()
             else:
                 module[rest] = tensor
+        for name, value in attributes.items():
+            if not name.endswith("_") or name.startswith("_"):
+                raise ValueError(f"{path} holds an attribute {name!r}, which no estimator has.")
+            setattr(estimator, name, value)
         estimator.module_ = estimator._rebuild_module()
         estimator.module_.load_state_dict(module)
     except (KeyError, TypeError, AttributeError, RuntimeError) as exc:

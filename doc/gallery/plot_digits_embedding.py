@@ -43,14 +43,17 @@ plt.show()
 # %%
 # How the training went
 # ---------------------
-# ``history_`` holds one list per term of the loss. The divergence rises whenever the target is
-# computed anew, as a sharper target is farther away.
+# ``history_`` holds one list per quantity. The divergence between assignment and target does not
+# fall much, since the target is computed anew, and sharper, again and again; ``label_change`` says
+# how many samples still change their cluster, and ends the training.
 
-fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 for term, values in idec.history_.items():
+    ax = axes[0 if term == "pretraining_loss" else 1]
     ax.plot(range(1, len(values) + 1), values, label=term)
-ax.set(xlabel="epoch", yscale="log")
-ax.legend()
+for ax, title in zip(axes, ["pretraining", "clustering"], strict=True):
+    ax.set(title=title, xlabel="epoch", yscale="log")
+    ax.legend()
 plt.show()
 
 # %%

@@ -18,8 +18,9 @@ print(images.shape)
 # %%
 # Images of 8 x 8 pixels leave room for two convolutions of stride 2.
 
-autoencoder = ConvAutoencoder(filters=(16, 32), kernel_sizes=(3, 3), min_steps=500)
-model = DCEC(n_clusters=10, autoencoder=autoencoder, max_epochs=15, random_state=0).fit(images)
+autoencoder = ConvAutoencoder(filters=(16, 32), kernel_sizes=(3, 3), min_steps=400)
+model = DCEC(10, autoencoder=autoencoder, max_epochs=15, min_steps=100, random_state=0)
+model.fit(images)
 
 # %%
 # One row per cluster: first the centre, decoded, then the samples that are assigned to it with the

@@ -216,7 +216,7 @@ def measure_memory():
     for name in ("Autoencoder", "IDEC"):
         for dtype in ("float32", "uint8"):
             command = [sys.executable, "-m", _MODULE, "--memory-of", name, dtype]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             result[f"{name} {dtype}"] = json.loads(done.stdout.splitlines()[-1])
     return result
 

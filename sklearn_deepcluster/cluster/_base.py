@@ -27,7 +27,6 @@ from sklearn_deepcluster._engine import (
     Rows,
     Trainer,
     draw_seed,
-    inference_device,
     map_blocks,
     random_stream,
 )
@@ -292,7 +291,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         )
         centers, epochs = self._optimize(task)
         labels, distances = self._assign_rows(module, centers, rows)
-        variance = float(task.embed().double().var(0, correction=0).sum()) or 1.0
+        embedding = map_blocks(module.encode, rows)
+        variance = float(embedding.double().var(0, correction=0).sum()) or 1.0
         history = _history(epochs)
         if not resume:
             history["pretraining_loss"] = list(source.history_["loss"])
@@ -364,14 +364,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             )
         return out[:, 0].astype(np.int64), out[:, 1]
 
-    def _fitted_rows(self, X):
-        """Module, centres and rows for inference."""
-        check_is_fitted(self, "module_")
-        X = self._check_X(X, reset=False)
-        device = inference_device(self.device)
-        rows = Rows(X, scale=self.scale_, device=device)
-        centers = torch.from_numpy(np.array(self.cluster_centers_)).to(device)
-        return self.module_.to(device), centers, rows
+    def _assign_new(self, X):
+        module, rows = self._fitted(X)
+        return self._assign_rows(module, self._centers(rows), rows)
+
+    def _centers(self, rows):
+        return torch.from_numpy(np.array(self.cluster_centers_)).to(rows.device)
 
     def predict(self, X):
         """Assign each sample to a cluster.
@@ -385,7 +383,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         labels : ndarray of shape (n_samples,), int64
             On the training data it equals ``labels_``.
         """
-        return self._assign_rows(*self._fitted_rows(X))[0]
+        return self._assign_new(X)[0]
 
     @available_if(lambda self: hasattr(self, "_log_proba"))
     def predict_proba(self, X):
@@ -400,25 +398,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         proba : ndarray of shape (n_samples, n_clusters), float32
             Rows sum to 1.
         """
-        module, centers, rows = self._fitted_rows(X)
+        module, rows = self._fitted(X)
+        centers = self._centers(rows)
         return map_blocks(
             lambda block: self._log_proba(module.encode(block), centers).exp(), rows
         ).numpy()
-
-    def transform(self, X):
-        """Embed X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or image array
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components), float32
-            The embedding in which ``cluster_centers_`` lie.
-        """
-        module, _, rows = self._fitted_rows(X)
-        return map_blocks(module.encode, rows).numpy()
 
     @available_if(lambda self: self._keeps_decoder)
     def inverse_transform(self, Z):
@@ -455,7 +439,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         -------
         score : float
         """
-        distances = self._assign_rows(*self._fitted_rows(X))[1]
+        distances = self._assign_new(X)[1]
         return -float(distances.mean(dtype=np.float64)) / self.embedding_variance_
 
 

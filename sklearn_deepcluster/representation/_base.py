@@ -114,20 +114,6 @@ class BaseAutoencoder(TorchEstimator):
             noise=True,
         )
 
-    def transform(self, X):
-        """Embed X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or image array
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components), float32
-            Embedding by the encoder, without noise.
-        """
-        return self._infer(X, lambda module, block: module.encode(block))
-
     def inverse_transform(self, Z):
         """Decode embeddings.
 
@@ -159,12 +145,9 @@ class BaseAutoencoder(TorchEstimator):
         -------
         score : float
         """
-
-        def row_error(module, block):
-            _, reconstruction = module(block)
-            return (reconstruction - block).square().mean(1)
-
-        return -float(np.mean(self._infer(X, row_error), dtype=np.float64))
+        module, rows = self._fitted(X)
+        errors = map_blocks(lambda block: (module(block)[1] - block).square().mean(1), rows)
+        return -float(errors.double().mean())
 
 
 def decode(estimator, Z):

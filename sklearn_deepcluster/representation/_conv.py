@@ -145,7 +145,9 @@ class ConvAutoencoder(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_deepcluster import ConvAutoencoder
     >>> images = load_digits().images[:100]
-    >>> ae = ConvAutoencoder(filters=(8, 16), n_components=5, min_steps=20, random_state=0)
+    >>> ae = ConvAutoencoder(
+    ...     filters=(8, 16), kernel_sizes=(3, 3), n_components=5, min_steps=20, random_state=0
+    ... )
     >>> Z = ae.fit_transform(images)
     >>> Z.shape, ae.inverse_transform(Z).shape
     ((100, 5), (100, 8, 8))

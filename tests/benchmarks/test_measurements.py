@@ -1,0 +1,150 @@
+"""The scripts for speed compare equals, and say what they found."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_deepcluster import Autoencoder
+from sklearn_deepcluster.benchmarks import _versus_worker, speed, versus_clustpy
+from sklearn_deepcluster.benchmarks._machine import counted_steps
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Small sizes, so that the scripts run in a second."""
+    monkeypatch.setattr(speed, "SIZES", (16, 8, 4))
+    monkeypatch.setattr(speed, "BATCH", 32)
+    monkeypatch.setattr(speed, "N_ROWS", 32 * 4)
+
+    class Tiny(Autoencoder):
+        def __init__(self, *, max_epochs=1, min_steps=0, **params):
+            super().__init__(hidden_layer_sizes=(8,), n_components=4, batch_size=32, **params)
+
+    return Tiny
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_plain_loop_makes_the_steps_it_should(tiny, fused):
+    X = torch.rand(32 * 4, 16)
+    with counted_steps() as count:
+        speed.plain_loop(X, 3, fused=fused, autocast=False)
+    assert count[0] == 3 * 4
+
+
+def test_the_plain_network_is_the_one_of_the_autoencoder():
+    ours = Autoencoder(max_epochs=1, min_steps=0, batch_size=4).fit(np.ones((4, 784)))
+    shapes = [tuple(p.shape) for p in ours.module_.parameters()]
+    layers = [*speed._layers(speed.SIZES), *speed._layers(speed.SIZES[::-1])]
+    assert [tuple(p.shape) for p in torch.nn.Sequential(*layers).parameters()] == shapes
+    kinds = [type(m) for m in ours.module_.modules() if not list(m.children())]
+    assert [type(layer) for layer in layers] == kinds
+
+
+def test_steps_are_measured_in_every_precision(tiny, monkeypatch):
+    def fit(X, epochs, precision):
+        small = {"hidden_layer_sizes": (8,), "n_components": 4, "batch_size": 32}
+        Autoencoder(max_epochs=epochs, min_steps=0, precision=precision, **small).fit(X)
+
+    monkeypatch.setattr(speed, "_fit_autoencoder", fit)
+    result = speed.measure_steps(rounds=1, epochs=2)
+    assert result["steps"] == 8
+    ms = result["ms_per_step"]
+    ratio = result["ratios"]["fit float32 / naive float32"]
+    assert ratio == pytest.approx(ms["fit float32"] / ms["naive float32"])
+    assert f"{ratio:.2f}" in speed.report({"steps": result})
+
+
+def test_unequal_steps_are_an_error(tiny, monkeypatch):
+    monkeypatch.setattr(speed, "_fit_autoencoder", lambda X, epochs, precision: None)
+    with pytest.raises(AssertionError, match="fit float32 made 0 steps"):
+        speed.measure_steps(rounds=1, epochs=1)
+
+
+def test_reports_of_search_and_memory():
+    search = {"pretrainings": 4, "fits": 13, "P_seconds": 2.0, "C_seconds": 1.0}
+    search |= {"seconds": 22.0, "ratio": 1.05, "ratio_without_memory": 0.56}
+    memory = {"float32_mb": 209.4, "IDEC uint8": 300.0}
+    text = speed.report({"search": search, "memory": memory})
+    assert "4 pretrainings for 13 fits" in text
+    assert "1.05 of 4 P + 13 C" in text
+    assert "300 MB" in text
+
+
+def test_our_side_of_the_comparison_runs_in_a_fresh_process(tmp_path):
+    X = np.random.default_rng(0).random((48, 16), dtype=np.float32)
+    np.save(tmp_path / "X.npy", X)
+    job = {"side": "ours", "method": "DEC", "seed": 0, "data": str(tmp_path / "X.npy")}
+    job |= {"n_clusters": 3, "batch_size": 16, "precision": "float32"}
+    job |= {"pretraining_epochs": 2, "clustering_epochs": 10}
+    result = versus_clustpy._fit_in_fresh_process(job, "no python is needed", tmp_path)
+    assert result["steps"] == 3 * (2 + 10)
+    assert len(result["labels"]["labels"]) == 48
+
+
+def test_both_sides_are_compared_in_turns_and_by_steps(monkeypatch):
+    sides = []
+
+    def fit(job, python, folder):
+        sides.append(job["side"])
+        ours = job["side"] == "ours"
+        labels = {"labels": [0, 0, 1, 1] if ours else [0, 1, 1, 1]}
+        if not ours:
+            labels["method's own labels"] = [0, 1, 0, 1]
+        seconds = 2.0 if ours else 6.0
+        return {"seconds": seconds, "steps": 8, "threads": 1, "torch": "2", "labels": labels}
+
+    monkeypatch.setattr(versus_clustpy, "_fit_in_fresh_process", fit)
+    X, y = np.zeros((4, 2), dtype=np.float32), np.array([0, 0, 1, 1])
+    fits = versus_clustpy.compare(X, y, "python", seeds=range(2), epochs=1, methods=["DEC"])
+    assert sides == ["clustpy", "ours", "ours", "clustpy"]
+    summary = versus_clustpy.summarize(fits)["DEC"]
+    assert summary["times_faster"] == 3
+    assert summary["nmi"]["ours"] == 1
+    assert 0 < summary["nmi"]["clustpy"] < 1
+    assert summary["nmi_of"]["clustpy"] == "labels"
+
+    steps = iter((8, 9))
+    monkeypatch.setattr(
+        versus_clustpy, "_fit_in_fresh_process", lambda *a: fit(*a) | {"steps": next(steps)}
+    )
+    with pytest.raises(RuntimeError, match="unequal numbers of steps, clustpy 8, ours 9"):
+        versus_clustpy.compare(X, y, "python", seeds=range(1), epochs=1, methods=["DEC"])
+
+
+def test_a_failing_side_shows_its_error(tmp_path):
+    job = {"side": "clustpy", "method": "DEC", "data": str(tmp_path / "missing.npy")}
+    with pytest.raises(RuntimeError, match="(?s)clustpy failed.*missing.npy"):
+        versus_clustpy._fit_in_fresh_process(job, sys.executable, tmp_path)
+
+
+def test_the_worker_imports_nothing_of_this_package_by_itself(tmp_path):
+    code = "import sys, runpy; runpy.run_path(sys.argv[1]); print('sklearn_deepcluster' in sys.modules)"
+    command = [sys.executable, "-c", code, _versus_worker.__file__]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == "False"
+
+
+def test_an_environment_that_is_complete_is_not_made_again(tmp_path):
+    held = f"torch=={torch.__version__.partition('+')[0]}"
+    (tmp_path / "installed.txt").write_text(f"{held}\n{versus_clustpy.CLUSTPY}\n")
+    python = versus_clustpy.prepare_venv(tmp_path)
+    assert python.is_relative_to(tmp_path)
+    assert not python.exists()
+
+
+def test_the_memory_of_a_fit_is_measured_in_a_fresh_process(monkeypatch):
+    commands = []
+
+    def fake(command, **kwargs):
+        commands.append(command[-2:])
+        return subprocess.CompletedProcess(command, 0, stdout=json.dumps(12.5))
+
+    monkeypatch.setattr(subprocess, "run", fake)
+    result = speed.measure_memory()
+    assert commands == [[n, d] for n in ("Autoencoder", "IDEC") for d in ("float32", "uint8")]
+    assert result["IDEC uint8"] == 12.5
+    assert result["float32_mb"] == pytest.approx(70_000 * 784 * 4 / 2**20)

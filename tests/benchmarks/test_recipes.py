@@ -1,0 +1,127 @@
+"""Recipes name what exists: data sets, estimators, parameters."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+
+import sklearn_deepcluster
+from sklearn_deepcluster.benchmarks._data import SOURCES, load, thinned
+from sklearn_deepcluster.benchmarks.recipes import all_recipes
+
+RECIPES = all_recipes()
+CONFIGS = [
+    pytest.param(recipe, dataset, config, id=f"{recipe.method}-{dataset}-{config}")
+    for recipe in RECIPES.values()
+    for dataset in recipe.datasets
+    for config in (("default", "paper") if dataset in recipe.paper else ("default",))
+]
+
+
+def class_of(name):
+    return KMeans if name == "KMeans" else getattr(sklearn_deepcluster, name)
+
+
+def test_every_clusterer_has_a_recipe():
+    from sklearn_deepcluster.utils.discovery import all_estimators
+
+    used = {recipe.estimator for recipe in RECIPES.values()}
+    assert {name for name, _ in all_estimators(type_filter="cluster")} <= used
+
+
+def test_baselines_come_first():
+    assert list(RECIPES)[0] == "k-means"
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_recipes_name_existing_data_sets(recipe):
+    assert set(recipe.paper) <= set(recipe.datasets)
+    assert set(recipe.published) <= set(recipe.datasets)
+
+
+@pytest.mark.parametrize(("recipe", "dataset", "config"), CONFIGS)
+def test_configurations_are_valid_for_the_estimators(recipe, dataset, config):
+    settings = recipe.config(config, dataset)
+    estimator = class_of(recipe.estimator)(SOURCES[dataset].n_clusters)
+    # set_params refuses unknown names, _validate_params impossible values.
+    estimator.set_params(**settings.clusterer)._validate_params()
+    name = recipe.representation_name(dataset)
+    if name is None:
+        assert not settings.representation
+    else:
+        class_of(name)().set_params(**settings.representation)._validate_params()
+        assert recipe.slot is None or recipe.slot in estimator.get_params()
+
+
+@pytest.mark.parametrize(("recipe", "dataset", "config"), CONFIGS)
+def test_paper_configurations_do_not_rescale_the_input(recipe, dataset, config):
+    settings = recipe.config(config, dataset)
+    if config == "paper":
+        assert settings.representation["scale"] is None
+        assert settings.source
+    else:
+        assert settings.factor == 1
+        assert settings.representation == {}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_published_scores_are_fractions(recipe):
+    for results in recipe.published.values():
+        for result in results:
+            assert 0 < result.acc < 1
+            assert result.nmi is None or 0 < result.nmi < 1
+            assert result.average in ("arithmetic", "geometric")
+
+
+def test_unknown_configurations_are_refused():
+    with pytest.raises(ValueError, match="no configuration 'paper' for digits; .* for usps"):
+        RECIPES["dec"].config("paper", "digits")
+
+
+def test_text_gets_the_fully_connected_network():
+    assert RECIPES["dekm"].representation_name("usps") == "ConvAutoencoder"
+    assert RECIPES["dekm"].representation_name("newsgroups") == "Autoencoder"
+    assert "newsgroups" not in RECIPES["dcec"].datasets
+
+
+def test_thinned_class_sizes_fall_geometrically():
+    y = np.repeat(np.arange(5), 1000)
+    rows = thinned(y)
+    sizes = np.bincount(y[rows])
+    np.testing.assert_array_equal(sizes, [1000, 562, 316, 178, 100])
+    assert np.all(np.diff(rows) > 0)
+    np.testing.assert_array_equal(rows, thinned(y))
+
+
+def test_digits_come_as_images_in_the_unit_range():
+    data = load("digits")
+    assert data.X.shape == (1797, 8, 8)
+    assert data.X.dtype == np.float32
+    assert (data.X.min(), data.X.max()) == (0, 1)
+    assert data.scaled("X", 1, as_images=True) is data.X
+    flat = data.scaled("X", 2.0, as_images=False)
+    assert flat.shape == (1797, 64)
+    assert flat.max() == 2
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_data_set_can_be_loaded(name, data_home):
+    data, source = load(name), SOURCES[name]
+    assert len(np.unique(data.y)) == source.n_clusters
+    assert len(data.X) == len(data.y)
+    assert (data.X.ndim > 2) == source.images
+    assert data.X.dtype == np.float32
+    assert 0.9 < data.X.max() <= 1
+    assert (data.X_test is not None) == (source.load_test is not None)
+
+
+def test_the_split_holds_out_the_official_test_part(data_home):
+    data = load("usps-split")
+    assert (len(data.X), len(data.X_test), len(data.y_test)) == (7291, 2007, 2007)
+
+
+def test_thinned_mnist_is_reproducible(data_home):
+    data = load("mnist-test-thinned")
+    sizes = np.bincount(data.y)
+    assert sizes[0] == 980
+    assert sizes[9] == round(1009 / 10)
+    assert data.checksum == load("mnist-test-thinned").checksum

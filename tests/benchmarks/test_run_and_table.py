@@ -1,0 +1,258 @@
+"""Runs resume per seed, share pretraining, and their records fill the tables."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
+
+from sklearn_deepcluster.benchmarks import __main__ as command
+from sklearn_deepcluster.benchmarks import _run, recipes, run, table
+from sklearn_deepcluster.benchmarks._data import Data, Source, load
+from sklearn_deepcluster.benchmarks._records import write_record
+
+LAST = {"kind": "run", "representation": "Autoencoder", "device": "cpu", "precision": "float32"}
+
+
+def silent(line):
+    pass
+
+
+def record(method="dec", dataset="usps", seed=0, acc=0.75, **extra):
+    scores = {"acc": acc, "nmi": acc - 0.1, "nmi_geometric": acc - 0.05, "ari": 0.5}
+    return {
+        **LAST,
+        "method": method,
+        "title": method.upper(),
+        "dataset": dataset,
+        "config": "default",
+        "seed": seed,
+        "scores": scores,
+        "seconds_pretraining": 10.4,
+        "seconds_clustering": 5.2,
+        **extra,
+    }
+
+
+def write(folder, *records):
+    for i, each in enumerate(records):
+        write_record(folder / each["dataset"] / f"{each['method']}-{i}.json", each)
+
+
+def cells(text, title):
+    """Cells of the row of a markdown table that begins with `title`, by column."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    head, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return dict(zip(head, next(row for row in rows if row[0] == title), strict=True))
+
+
+def test_kmeans_on_digits_end_to_end(tmp_path, capsys):
+    command.main(["run", "k-means", "digits", "--seeds", "2", "--out", str(tmp_path)])
+    assert "k-means-default-seed1.json: ACC 0.79" in capsys.readouterr().out
+    saved = json.loads((tmp_path / "digits" / "k-means-default-seed1.json").read_text())
+    X = load("digits").X.reshape(1797, -1)
+    kmeans = KMeans(10, n_init=20, random_state=1).fit(X)
+    nmi = normalized_mutual_info_score(load("digits").y, kmeans.labels_)
+    assert saved["scores"]["nmi"] == pytest.approx(nmi)
+    assert saved["restart_score"] == pytest.approx(kmeans.score(X))
+    assert saved["seed"] == saved["parameters"]["random_state"] == 1
+    assert (saved["n"], saved["n_features"], saved["device"]) == (1797, 64, "cpu")
+    assert saved["data_sha256"] == load("digits").checksum
+    assert saved["seconds_pretraining"] == 0
+    assert saved["seconds_clustering"] > 0
+
+    command.main(["table", "--out", str(tmp_path)])
+    row = cells(capsys.readouterr().out, "k-means")
+    assert row["seeds"] == "0-1"
+    assert row["NMI"].startswith("0.74")
+
+
+def test_a_seed_with_a_record_is_not_run_again(tmp_path):
+    lines = []
+    run(["k-means"], "digits", n_seeds=1, out=tmp_path, report=silent)
+    path = tmp_path / "digits" / "k-means-default-seed0.json"
+    path.write_text("{}")
+    run(["k-means"], "digits", n_seeds=2, out=tmp_path, report=lines.append)
+    assert path.read_text() == "{}"
+    assert lines[0] == "k-means-default-seed0.json: exists, skipped"
+    assert lines[1].startswith("k-means-default-seed1.json: ACC")
+
+
+def test_list_names_every_recipe_and_source(capsys):
+    command.main(["list"])
+    out = capsys.readouterr().out
+    for name, recipe in recipes.all_recipes().items():
+        assert f"{name}: {recipe.title}" in out
+    assert "published: ACC 0.764, NMI 0.787 (geometric), DEC-keras" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["meanshift", "digits"], "Unknown method 'meanshift'"),
+        (["k-means", "iris"], "Unknown data set 'iris'"),
+        (["dcec", "newsgroups"], "dcec needs images"),
+        (["dec", "digits", "--config", "paper"], "no configuration 'paper' for digits"),
+    ],
+)
+def test_what_is_unknown_is_refused_at_once(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as refusal:
+        command.main(["run", *arguments, "--out", str(tmp_path)])
+    assert refusal.value.code == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_zero_seeds_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="number of seeds must be at least 1, got 0"):
+        run(["k-means"], "digits", n_seeds=0, out=tmp_path)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A data set of 60 images with 30 held out, and two recipes with one small autoencoder."""
+    rng = np.random.default_rng(0)
+    X = rng.random((90, 4, 4), dtype=np.float32)
+    y = np.arange(90) % 3
+    data = Data(X[:60], y[:60], X[60:], y[60:], "checksum")
+    tiny = {"hidden_layer_sizes": (8,), "n_components": 2, "max_epochs": 1, "min_steps": 3}
+    steps = {"max_epochs": 1, "min_steps": 3}
+    names = {"ae-kmeans": ("KMeans", None, {}), "dec": ("DEC", "autoencoder", steps)}
+    tiny_recipes = {
+        name: recipes.Recipe(
+            name,
+            name,
+            estimator,
+            representation="Autoencoder",
+            slot=slot,
+            paper={"small": recipes.Config(tiny, params, factor=2.0, source="a test")},
+        )
+        for name, (estimator, slot, params) in names.items()
+    }
+    sources = {"small": Source(None, 3, white=1, n_seeds=2)}
+    monkeypatch.setattr(_run, "SOURCES", sources)
+    monkeypatch.setattr(recipes, "SOURCES", sources)
+    monkeypatch.setattr(_run, "all_recipes", lambda: tiny_recipes)
+    monkeypatch.setattr(_run, "load", lambda name: data)
+    return data
+
+
+def test_methods_share_the_pretraining_of_a_seed(small, tmp_path):
+    methods = ["ae-kmeans", "dec"]
+    paths = run(methods, "small", config="paper", out=tmp_path, report=silent)
+    saved = [json.loads(path.read_text()) for path in paths]
+    assert [(r["method"], r["seed"]) for r in saved] == [(m, s) for s in (0, 1) for m in methods]
+    assert [r["pretraining_shared"] for r in saved] == [False, True, False, True]
+    seconds = [r["seconds_pretraining"] for r in saved]
+    assert seconds[0] == seconds[1] != seconds[2] == seconds[3]
+    assert seconds[0] > 0
+
+
+def test_a_record_holds_what_was_run(small, tmp_path):
+    options = {"config": "paper", "n_seeds": 1, "precision": "float32"}
+    (path,) = run(["dec"], "small", out=tmp_path, report=silent, **options)
+    assert path == tmp_path / "small" / "dec-paper-float32-seed0.json"
+    saved = json.loads(path.read_text())
+    assert saved["representation_parameters"]["n_components"] == 2
+    assert saved["representation_parameters"]["precision"] == "float32"
+    assert saved["representation_parameters"]["random_state"] == 0
+    assert saved["parameters"]["min_steps"] == 3
+    assert saved["parameters"]["autoencoder"].startswith("FrozenEstimator")
+    assert (saved["factor"], saved["config_source"]) == (2.0, "a test")
+    assert (saved["device"], saved["precision"]) == ("cpu", "float32")
+    assert saved["n_iter"] >= 1
+    assert {"acc", "nmi", "nmi_geometric", "ari"} <= set(saved["scores"])
+    assert set(saved["scores_test"]) == set(saved["scores"])
+    flat = small.X.reshape(60, -1), small.X_test.reshape(30, -1)
+    kmeans = KMeans(3, n_init=20, random_state=0).fit(flat[0])
+    accuracy = _run.unsupervised_accuracy
+    drop = accuracy(small.y_test, kmeans.predict(flat[1])) - accuracy(small.y, kmeans.labels_)
+    assert saved["kmeans_drop"] == pytest.approx(drop)
+
+
+def test_default_is_the_default_representation_of_the_clusterer():
+    state = {"device": "cpu", "precision": "float32", "random_state": 4}
+    for method, dataset in (("dcec", "usps"), ("dec", "usps"), ("dekm", "usps")):
+        recipe = recipes.all_recipes()[method]
+        name = recipe.representation_name(dataset)
+        settings = recipe.config("default", dataset)
+        made = _run._representation(recipe, name, settings, "default", state)
+        assert type(made).__name__ == name
+        assert {key: made.get_params()[key] for key in state} == state
+
+
+def test_cells_of_a_table(tmp_path):
+    runs = [record(seed=seed, acc=acc) for seed, acc in enumerate((0.74, 0.75, 0.79))]
+    write(tmp_path, *runs)
+    row = cells(table(tmp_path), "DEC")
+    assert row == {
+        "method": "DEC",
+        "configuration": "default, cpu float32",
+        "seeds": "0-2",
+        "ACC": "0.760 ± 0.026",
+        "NMI": "0.660 ± 0.026",
+        "NMI (geometric)": "0.710 ± 0.026",
+        "ARI": "0.500 ± 0.000",
+        "seconds": "10 + 5",
+        "published ACC / NMI": "0.741 (IDEC repository); 0.764 / 0.787 (DEC-keras)",
+        "difference": "+0.019",
+    }
+
+
+def test_the_nmi_is_compared_by_the_normaliser_of_the_source(tmp_path):
+    write(tmp_path, record("ae-kmeans", acc=0.759), record("dekm", acc=0.7975))
+    text = table(tmp_path)
+    assert cells(text, "AE-KMEANS")["difference"] == "+0.050 / +0.025"  # geometric, .684
+    assert cells(text, "DEKM")["difference"] == "+0.000 / -0.125"  # arithmetic, .8223
+
+
+def test_precisions_and_configurations_get_rows_of_their_own(tmp_path):
+    write(
+        tmp_path,
+        record(),
+        record(precision="bfloat16"),
+        record(config="paper", seed=1),
+        record(config="paper", seed=3),
+    )
+    lines = [line for line in table(tmp_path).splitlines() if line.startswith("| DEC")]
+    assert [line.split(" | ")[1:3] for line in lines] == [
+        ["default, cpu bfloat16", "0"],
+        ["default, cpu float32", "0"],
+        ["paper, cpu float32", "1, 3"],
+    ]
+
+
+def test_held_out_scores_get_columns(tmp_path):
+    tests = {"scores_test": {"acc": 0.72}, "kmeans_drop": -0.034}
+    write(tmp_path, record(dataset="usps-split", **tests))
+    row = cells(table(tmp_path), "DEC")
+    assert row["ACC held out"] == "0.720"
+    assert row["drop"] == "-0.030"
+    assert row["drop of k-means"] == "-0.034"
+
+
+def test_tables_come_in_the_order_of_the_data_sets_and_methods(tmp_path):
+    write(tmp_path, record("dekm"), record("dec"), record("k-means"), record("dec", "digits"))
+    text = table(tmp_path)
+    assert text.index("**digits**") < text.index("**usps**")
+    assert text.index("| K-MEANS") < text.rindex("| DEC |") < text.index("| DEKM")
+    assert "digits" not in table(tmp_path, dataset="usps")
+
+
+def test_rst_holds_the_same_cells(tmp_path):
+    write(tmp_path, record())
+    text = table(tmp_path, "rst")
+    assert text.startswith(".. list-table:: usps\n   :header-rows: 1\n")
+    items = [line[7:] for line in text.splitlines() if line[3:7] in ("* - ", "  - ")]
+    row = cells(table(tmp_path), "DEC")
+    assert items == [*row.keys(), *row.values()]
+
+
+def test_no_records_no_table(tmp_path):
+    assert table(tmp_path) == ""
+
+
+def test_unknown_format_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="format must be one of .*, got 'html'"):
+        table(tmp_path, "html")
