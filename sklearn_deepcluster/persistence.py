@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 import sklearn_deepcluster
 from sklearn_deepcluster.utils.discovery import all_estimators
 
+__all__ = ["load_model", "save_model"]
+
 FORMAT = "sklearn_deepcluster"
 FORMAT_VERSION = 1
 # Restored from the module's own tensors instead.

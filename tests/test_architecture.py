@@ -29,7 +29,8 @@ def imports(source, module):
     """Absolute dotted names that `source` imports, as (name, whether inside a function).
 
     `module` is the dotted name of a plain module or, for an ``__init__.py``, that name with
-    ``.__init__`` at the end. ``from a import b`` counts as ``a.b``, whatever ``b`` is.
+    ``.__init__`` at the end. ``from a import b`` counts as ``a.b``, whatever ``b`` is, and
+    ``import sklearn_deepcluster`` as what is then read from it.
     """
     tree = ast.parse(source)
     late = {
@@ -41,7 +42,10 @@ def imports(source, module):
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [(alias.name, id(node) in late) for alias in node.names]
+            names = [alias.name for alias in node.names if alias.name != PACKAGE or alias.asname]
+            found += [(name, id(node) in late) for name in names]
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == PACKAGE:
+            found.append((f"{PACKAGE}.{node.attr}", id(node) in late))
         elif isinstance(node, ast.ImportFrom):
             origin = node.module or ""
             if node.level:
@@ -126,6 +130,8 @@ def test_every_room_has_a_place_in_the_order():
         ("base", "from .cluster import X", ["cluster.X"]),
         ("base", "from . import DEC", ["DEC"]),
         ("cluster._dec", "from ..inspection import X", ["inspection.X"]),
+        ("base", f"import {PACKAGE}\n{PACKAGE}.cluster.DEC()", ["cluster"]),
+        ("base", f"import {PACKAGE}\n{PACKAGE}.__version__", []),
         ("nn._mlp", "from ._conv import X\nfrom ..utils import Y", []),
         ("nn.__init__", "from ._mlp import X", []),
         ("base", "from ._engine import X\nfrom . import __version__", []),

@@ -18,7 +18,7 @@ print(images.shape)
 # %%
 # Images of 8 x 8 pixels leave room for two convolutions of stride 2.
 
-autoencoder = ConvAutoencoder(filters=(16, 32), kernel_sizes=(3, 3), min_steps=400)
+autoencoder = ConvAutoencoder(filters=(8, 16), kernel_sizes=(3, 3), min_steps=300)
 model = DCEC(10, autoencoder=autoencoder, max_epochs=15, min_steps=100, random_state=0)
 model.fit(images)
 

@@ -9,6 +9,7 @@ import torch
 from sklearn_deepcluster._engine._net import IndexedNet, Progress
 from sklearn_deepcluster._engine._rows import Batches, map_blocks
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
+from sklearn_deepcluster.nn import Corruption
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -20,7 +21,22 @@ OPTIMIZERS = {
 }
 _FUSED = ("adam", "adamw", "sgd", "adagrad")
 _WITH_MOMENTUM = ("sgd", "rmsprop")
-_RESERVED = ("module", "criterion", "callbacks", "train_split", "device", "iterator_train")
+# What the estimator (or this engine) sets itself, and what would have no effect.
+_RESERVED = (
+    "module",
+    "criterion",
+    "callbacks",
+    "train_split",
+    "device",
+    "iterator_train",
+    "iterator_valid",
+    "dataset",
+    "batch_size",
+    "max_epochs",
+    "verbose",
+    "autocast",
+    "stage",
+)
 
 
 @dataclasses.dataclass
@@ -86,14 +102,16 @@ class Trainer:
         self._check_batch_norm(module)
         batches = Batches(rows, self.batch_size, generator(seed), steps=steps)
         net = self._net(module, objective, stage, epochs, schedule)
-        corruptions = [m for m in module.modules() if hasattr(m, "generator")] if noise else []
+        corruptions = [m for m in module.modules() if noise and isinstance(m, Corruption)]
         draws = (
             seeded_global_rng(seed, self.device) if self.global_rng else contextlib.nullcontext()
         )
         with draws:
             self._initialize(net)
+            # One stream for all layers: each of its own would repeat the others' masks.
+            stream = generator(seed + 1, self.device)
             for layer in corruptions:
-                layer.generator = generator(seed + 1, self.device)
+                layer.generator = stream
             try:
                 net.notify("on_train_begin", X=None, y=None)
                 net.fit_loop(batches, epochs=epochs)
@@ -109,7 +127,8 @@ class Trainer:
         return map_blocks(function, rows, autocast=self.autocast)
 
     def _net(self, module, objective, stage, epochs, schedule):
-        reserved = sorted(set(self.net_params or ()) & set(_RESERVED))
+        # "module__x" would make skorch build another module than the one that is trained.
+        reserved = sorted(k for k in self.net_params or () if k.partition("__")[0] in _RESERVED)
         if reserved:
             raise ValueError(f"net_params may not set {', '.join(reserved)}: the estimator does.")
         callbacks = [*schedule, *copy.deepcopy(self.callbacks or [])]

@@ -68,16 +68,19 @@ def _run(args, parser):
         chosen(args.methods, args.dataset, args.config)
     except ValueError as exc:
         parser.error(str(exc))
-    run(
-        args.methods,
-        args.dataset,
-        config=args.config,
-        n_seeds=args.seeds,
-        out=args.out,
-        device=args.device,
-        precision=args.precision,
-        report=lambda line: print(line, flush=True),
-    )
+    try:
+        run(
+            args.methods,
+            args.dataset,
+            config=args.config,
+            n_seeds=args.seeds,
+            out=args.out,
+            device=args.device,
+            precision=args.precision,
+            report=lambda line: print(line, flush=True),
+        )
+    except (ConnectionError, FileNotFoundError, NotADirectoryError) as exc:
+        parser.exit(1, f"{exc}\n")  # the loaders say how to obtain the data
 
 
 def _table(args, parser):

@@ -130,7 +130,7 @@ def measure_steps(rounds=3, epochs=3):
     }
 
 
-def measure_search(pretraining_steps=600, clustering_steps=200):
+def measure_search(pretraining_steps=600, clustering_steps=200, n_rows=3000):
     """Time of a grid search over gamma with ``memory``, against its parts.
 
     P and C are the mean times of a pretraining and of a clustering phase alone, each measured
@@ -143,7 +143,7 @@ def measure_search(pretraining_steps=600, clustering_steps=200):
         "pretrainings" (calls of ``Autoencoder.fit`` during the search), seconds and the ratio of
         the search to 4 P + 13 C.
     """
-    X, y = _labelled_rows(3000)
+    X, y = _labelled_rows(n_rows)
     idec = IDEC(
         10,
         autoencoder=Autoencoder(max_epochs=1, min_steps=pretraining_steps),

@@ -66,6 +66,7 @@ class Task:
 
     def embed(self):
         """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
+        self.module.eval()  # between rounds it is in training mode: a user's dropout would draw
         z = self.trainer.embed(self.module.encode, self.rows)
         if not torch.isfinite(z).all():
             raise FloatingPointError(

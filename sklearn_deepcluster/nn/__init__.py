@@ -7,11 +7,18 @@ from sklearn_deepcluster.nn._autoencoder import (
     mlp,
     tied_decoder,
 )
-from sklearn_deepcluster.nn._layers import ACTIVATIONS, Dropout, MaskingNoise, TiedLinear
+from sklearn_deepcluster.nn._layers import (
+    ACTIVATIONS,
+    Corruption,
+    Dropout,
+    MaskingNoise,
+    TiedLinear,
+)
 
 __all__ = [
     "ACTIVATIONS",
     "AutoencoderModule",
+    "Corruption",
     "Dropout",
     "MaskingNoise",
     "TiedLinear",

@@ -51,7 +51,7 @@ class AutoencoderModule(nn.Module):
 
 
 def mlp(sizes, generator, *, activation="relu", output_activation="identity", dropout=None):
-    """Return a multilayer perceptron ``sizes[0] - ... - sizes[-1]``.
+    """Return a multilayer perceptron of the given widths.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ class Autoencoder(BaseAutoencoder):
         Activation of the reconstruction, from the same list. "sigmoid" is for data in
         [0, 1] and needs ``scale=None``.
 
-    noise : float, default=0.0
+    noise : float, default=0.2
         Fraction of entries that are corrupted during training, in [0, 1).
 
     noise_kind : {"masking", "dropout"}, default="masking"
@@ -165,7 +165,7 @@ class Autoencoder(BaseAutoencoder):
     n_features_in_ : int
         Number of features.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X had names.
 
     See Also
@@ -209,7 +209,7 @@ class Autoencoder(BaseAutoencoder):
         n_components=10,
         activation="relu",
         output_activation="identity",
-        noise=0.0,
+        noise=0.2,
         noise_kind="masking",
         tied=False,
         layerwise_epochs=0,

@@ -52,7 +52,7 @@ class ConvAutoencoder(BaseAutoencoder):
         Activation of the reconstruction, from the same list. "sigmoid" is for data in
         [0, 1] and needs ``scale=None``.
 
-    noise : float, default=0.0
+    noise : float, default=0.2
         Fraction of input values that are set to zero during training, in [0, 1).
 
     scale : "auto", float or None, default="auto"
@@ -128,7 +128,7 @@ class ConvAutoencoder(BaseAutoencoder):
     n_features_in_ : int
         Number of features.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X had names.
 
     See Also
@@ -171,7 +171,7 @@ class ConvAutoencoder(BaseAutoencoder):
         kernel_sizes=(5, 5, 3),
         activation="relu",
         output_activation="identity",
-        noise=0.0,
+        noise=0.2,
         scale="auto",
         max_epochs=50,
         min_steps=2000,

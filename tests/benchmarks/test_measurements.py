@@ -20,12 +20,6 @@ def tiny(monkeypatch):
     monkeypatch.setattr(speed, "BATCH", 32)
     monkeypatch.setattr(speed, "N_ROWS", 32 * 4)
 
-    class Tiny(Autoencoder):
-        def __init__(self, *, max_epochs=1, min_steps=0, **params):
-            super().__init__(hidden_layer_sizes=(8,), n_components=4, batch_size=32, **params)
-
-    return Tiny
-
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_the_plain_loop_makes_the_steps_it_should(tiny, fused):
@@ -62,6 +56,14 @@ def test_unequal_steps_are_an_error(tiny, monkeypatch):
     monkeypatch.setattr(speed, "_fit_autoencoder", lambda X, epochs, precision: None)
     with pytest.raises(AssertionError, match="fit float32 made 0 steps"):
         speed.measure_steps(rounds=1, epochs=1)
+
+
+def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refit():
+    result = speed.measure_search(pretraining_steps=1, clustering_steps=1, n_rows=90)
+    assert result["pretrainings"] == 4
+    assert result["fits"] == 13
+    expected = 4 * result["P_seconds"] + 13 * result["C_seconds"]
+    assert result["ratio"] == pytest.approx(result["seconds"] / expected)
 
 
 def test_reports_of_search_and_memory():
@@ -122,10 +124,12 @@ def test_a_failing_side_shows_its_error(tmp_path):
 
 
 def test_the_worker_imports_nothing_of_this_package_by_itself(tmp_path):
-    code = "import sys, runpy; runpy.run_path(sys.argv[1]); print('sklearn_deepcluster' in sys.modules)"
+    code = "import sys, runpy; runpy.run_path(sys.argv[1]); print(*sys.modules)"
     command = [sys.executable, "-c", code, _versus_worker.__file__]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.strip() == "False"
+    loaded = done.stdout.split()
+    assert "torch" in loaded
+    assert not any(name.startswith("sklearn_deepcluster") for name in loaded)
 
 
 def test_an_environment_that_is_complete_is_not_made_again(tmp_path):

@@ -1,0 +1,124 @@
+"""Small, quick instances of every public estimator, and the data they are tested on."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import ClusterMixin
+from sklearn.datasets import make_blobs
+
+from sklearn_deepcluster import Autoencoder, ConvAutoencoder
+from sklearn_deepcluster.utils.discovery import all_estimators
+
+N_SAMPLES, N_FEATURES, N_CLUSTERS = 300, 16, 3
+IMAGE = (4, 4)  # the same rows as images
+
+_TRAINING = {"n_components": 2, "max_epochs": 1, "min_steps": 60, "batch_size": 64, "lr": 5e-3}
+
+
+def tiny_autoencoder(**params):
+    return Autoencoder(**({"hidden_layer_sizes": (16,)} | _TRAINING | params))
+
+
+def tiny_conv_autoencoder(**params):
+    return ConvAutoencoder(**({"filters": (4,), "kernel_sizes": (3,)} | _TRAINING | params))
+
+
+_ROUNDS = {"max_epochs": 1, "min_steps": 20, "update_interval": 10, "batch_size": 64}
+
+# Constructor parameters that make a fit take milliseconds. A new public estimator needs one line.
+TINY = {
+    "Autoencoder": lambda: {"hidden_layer_sizes": (16,), **_TRAINING},
+    "ConvAutoencoder": lambda: {"filters": (4,), "kernel_sizes": (3,), **_TRAINING},
+    "DCEC": lambda: {"autoencoder": tiny_conv_autoencoder(), **_ROUNDS},
+    "DEC": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS},
+    "DEKM": lambda: {
+        "autoencoder": tiny_autoencoder(),
+        "max_iter": 2,
+        "update_interval": 10,
+        "batch_size": 64,
+    },
+    "IDEC": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS},
+}
+
+PUBLIC = dict(all_estimators())
+ESTIMATORS = list(PUBLIC)
+CLUSTERERS = [name for name, cls in PUBLIC.items() if issubclass(cls, ClusterMixin)]
+REPRESENTATIONS = [name for name in ESTIMATORS if name not in CLUSTERERS]
+
+
+def tiny(name, **params):
+    """A quick instance with ``random_state=0`` and, if it clusters, three clusters."""
+    if name not in TINY:
+        pytest.fail(f"{name} is public, but has no quick parameters: add it to TINY in {__file__}.")
+    defaults = {"random_state": 0, **TINY[name]()}
+    if name in CLUSTERERS:
+        defaults["n_clusters"] = N_CLUSTERS
+    return PUBLIC[name](**defaults).set_params(**params)
+
+
+def accepts(name, parameter):
+    return parameter.partition("__")[0] in PUBLIC[name]().get_params(deep=False)
+
+
+def blobs():
+    """Three well separated clusters: read-only ``X`` (300, 16) float32 and ``y``."""
+    X, y = make_blobs(N_SAMPLES, N_FEATURES, centers=N_CLUSTERS, cluster_std=0.5, random_state=0)
+    X = X.astype(np.float32)
+    X.setflags(write=False)
+    y.setflags(write=False)
+    return X, y
+
+
+class GlobalDraws(torch.nn.Module):
+    """A user's network: its weights and its dropout come from torch's global generator."""
+
+    def __init__(self, n_features, n_components=2):
+        super().__init__()
+        self.encoder = torch.nn.Sequential(
+            torch.nn.Linear(n_features, 8), torch.nn.Dropout(0.2), torch.nn.Linear(8, n_components)
+        )
+        self.decoder = torch.nn.Linear(n_components, n_features)
+
+
+class Normalised(torch.nn.Module):
+    """A user's network with batch normalisation."""
+
+    def __init__(self, n_features, n_components=2):
+        super().__init__()
+        self.encoder = torch.nn.Sequential(
+            torch.nn.Linear(n_features, 8),
+            torch.nn.BatchNorm1d(8),
+            torch.nn.Linear(8, n_components),
+        )
+        self.decoder = torch.nn.Linear(n_components, n_features)
+
+
+def fitted_state(estimator):
+    """All that a fit has learned, as a flat dict of comparable values."""
+    state = {f"module.{k}": v.numpy() for k, v in estimator.module_.state_dict().items()}
+    for name, value in vars(estimator).items():
+        if name.endswith("_") and not name.startswith("_") and name != "module_":
+            state[name] = value
+    return state
+
+
+def assert_same_fit(a, b):
+    """Assert that two fitted estimators are equal to the last bit."""
+    a, b = fitted_state(a), fitted_state(b)
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        np.testing.assert_equal(value, b[name], err_msg=name)
+
+
+def same_weights(a, b):
+    """Whether the networks of two fitted estimators are equal to the last bit."""
+    a, b = a.module_.state_dict(), b.module_.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@functools.cache
+def fitted(name):
+    """A tiny instance fitted on the blobs, shared: a test that changes it copies it first."""
+    return tiny(name).fit(blobs()[0])

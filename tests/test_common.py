@@ -1,0 +1,488 @@
+"""The promises that every public estimator keeps, whichever it is."""
+
+import ast
+import copy
+import inspect
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from joblib import Memory
+from safetensors import safe_open
+from safetensors.torch import save_file
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import adjusted_rand_score
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import check_estimator
+
+from sklearn_deepcluster import Autoencoder, load_model, save_model
+from sklearn_deepcluster._engine import Trainer
+from tests._instances import (
+    CLUSTERERS,
+    ESTIMATORS,
+    IMAGE,
+    N_CLUSTERS,
+    N_FEATURES,
+    N_SAMPLES,
+    PUBLIC,
+    REPRESENTATIONS,
+    TINY,
+    GlobalDraws,
+    assert_same_fit,
+    blobs,
+    fitted,
+    fitted_state,
+    same_weights,
+    tiny,
+    tiny_autoencoder,
+)
+
+every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
+every_clusterer = pytest.mark.parametrize("name", CLUSTERERS)
+every_representation = pytest.mark.parametrize("name", REPRESENTATIONS)
+
+
+def test_every_public_estimator_has_an_entry_in_the_table():
+    missing = sorted(set(PUBLIC) - set(TINY))
+    assert not missing, f"add quick parameters of {missing} to TINY in tests/_instances.py"
+    assert sorted(set(TINY) - set(PUBLIC)) == [], "TINY knows estimators that do not exist"
+
+
+# -- scikit-learn's own checks -------------------------------------------------------------------
+
+# What scikit-learn 1.9 runs. A tag with another value would silently drop some of these.
+CHECKS = {
+    "check_complex_data",
+    "check_dict_unchanged",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_dont_overwrite_parameters",
+    "check_dtype_object",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_estimator_sparse_tag",
+    "check_estimator_tags_renamed",
+    "check_estimators_dtypes",
+    "check_estimators_empty_data_messages",
+    "check_estimators_fit_returns_self",
+    "check_estimators_nan_inf",
+    "check_estimators_overwrite_params",
+    "check_estimators_pickle",
+    "check_estimators_unfitted",
+    "check_f_contiguous_array_estimator",
+    "check_fit1d",
+    "check_fit2d_1feature",
+    "check_fit2d_1sample",
+    "check_fit2d_predict1d",
+    "check_fit_check_is_fitted",
+    "check_fit_idempotent",
+    "check_fit_score_takes_y",
+    "check_get_params_invariance",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_mixin_order",
+    "check_n_features_in",
+    "check_n_features_in_after_fitting",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_pipeline_consistency",
+    "check_positive_only_tag_during_fit",
+    "check_readonly_memmap_input",
+    "check_set_params",
+    "check_transformer_data_not_an_array",
+    "check_transformer_general",
+    "check_transformer_n_iter",
+    "check_transformer_preserve_dtypes",
+    "check_transformers_unfitted",
+    "check_valid_tag_types",
+}
+CLUSTERER_CHECKS = {"check_clusterer_compute_labels_predict", "check_clustering"}
+
+
+def run_checks(estimator):
+    """Run scikit-learn's checks; return the names of those that passed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(estimator, on_skip=None, on_fail=None)
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    allowed = set() if os.environ.get("SCIPY_ARRAY_API") == "1" else {"check_array_api_input"}
+    assert skipped <= allowed
+    bad = [r for r in results if r["status"] not in ("passed", "skipped")]
+    assert not bad, "\n".join(f"{r['check_name']}: {r['exception']!r}" for r in bad)
+    return {r["check_name"] for r in results if r["status"] == "passed"}
+
+
+@every_estimator
+def test_scikit_learns_checks_pass_and_none_is_missing(name):
+    expected = CHECKS | (CLUSTERER_CHECKS if name in CLUSTERERS else set())
+    assert expected - run_checks(tiny(name).set_params(random_state=None)) == set()
+
+
+@pytest.mark.slow
+@every_estimator
+def test_scikit_learns_checks_pass_with_default_parameters(name):
+    run_checks(PUBLIC[name]())
+
+
+@every_estimator
+def test_tags_drop_no_check(name):
+    tags = get_tags(tiny(name))
+    assert tags.input_tags.two_d_array
+    assert not tags.non_deterministic
+    assert not tags.no_validation
+    assert not tags._skip_test
+    assert not tags.input_tags.allow_nan
+    assert not tags.input_tags.sparse
+    assert tags.transformer_tags.preserves_dtype == ["float32"]
+    assert tags.estimator_type == ("clusterer" if name in CLUSTERERS else None)
+
+
+# -- predict, transform and what fit leaves behind -----------------------------------------------
+
+
+@every_clusterer
+def test_labels_equal_predict_of_the_training_data(name):
+    X, y = blobs()
+    estimator = tiny(name)
+    labels = estimator.fit_predict(X)
+    np.testing.assert_array_equal(labels, estimator.labels_)
+    np.testing.assert_array_equal(labels, estimator.predict(X))
+    assert labels.dtype.kind == "i" and labels.shape == (N_SAMPLES,)
+    assert adjusted_rand_score(y, labels) == 1.0
+
+
+def outputs(estimator, X):
+    """All per-sample results of an estimator."""
+    names = ("predict", "predict_proba", "transform")
+    return {n: getattr(estimator, n)(X) for n in names if hasattr(estimator, n)}
+
+
+@every_estimator
+def test_result_for_a_row_is_bitwise_that_of_the_row_alone(name):
+    X, _ = blobs()
+    estimator = fitted(name)
+    whole = outputs(estimator, X)
+    for i in (0, 17, 255, 256, N_SAMPLES - 1):
+        for method, one in outputs(estimator, X[i : i + 1]).items():
+            np.testing.assert_array_equal(one, whole[method][i : i + 1], err_msg=method)
+
+
+@every_estimator
+@pytest.mark.parametrize("size", [2, 7, 128, 255, 257])
+def test_result_does_not_depend_on_how_rows_are_grouped(name, size):
+    X, _ = blobs()
+    estimator = fitted(name)
+    whole = outputs(estimator, X)
+    for start in range(0, N_SAMPLES, size):
+        part = slice(start, start + size)
+        for method, some in outputs(estimator, X[part]).items():
+            np.testing.assert_array_equal(some, whole[method][part], err_msg=method)
+
+
+@every_estimator
+def test_result_does_not_depend_on_the_order_of_rows(name):
+    X, _ = blobs()
+    estimator = fitted(name)
+    order = np.random.RandomState(0).permutation(N_SAMPLES)
+    whole = outputs(estimator, X)
+    for method, shuffled in outputs(estimator, X[order]).items():
+        np.testing.assert_array_equal(shuffled, whole[method][order], err_msg=method)
+
+
+@every_estimator
+def test_results_are_float32_and_proba_sums_to_one(name):
+    X, _ = blobs()
+    estimator = fitted(name)
+    Z = estimator.transform(X.astype(np.float64))
+    assert Z.dtype == np.float32 and Z.shape == (N_SAMPLES, estimator.n_components_)
+    assert np.isfinite(Z).all()
+    np.testing.assert_array_equal(tiny(name).fit_transform(X), Z)
+    if hasattr(estimator, "inverse_transform"):
+        back = estimator.inverse_transform(Z)
+        assert back.dtype == np.float32 and back.shape == X.shape
+    if hasattr(estimator, "predict_proba"):
+        proba = estimator.predict_proba(X)
+        assert proba.dtype == np.float32 and proba.shape == (N_SAMPLES, N_CLUSTERS)
+        np.testing.assert_allclose(proba.sum(1), 1.0, rtol=1e-5)
+        np.testing.assert_array_equal(proba.argmax(1), estimator.predict(X))
+
+
+@every_estimator
+def test_score_is_a_deterministic_number(name):
+    X, _ = blobs()
+    estimator = fitted(name)
+    score = estimator.score(X)
+    assert type(score) is float and np.isfinite(score) and score < 0
+    assert score == estimator.score(X, np.zeros(N_SAMPLES)) == estimator.score(X)
+    assert score != estimator.score(X[:10])
+
+
+@every_estimator
+def test_fitted_attributes_are_plain(name):
+    plain = (bool, int, float, str, tuple, np.ndarray)
+    estimator = fitted(name)
+    for attribute, value in vars(estimator).items():
+        if attribute in ("module_", "history_") or not attribute.endswith("_"):
+            continue
+        assert isinstance(value, plain), attribute
+    assert isinstance(estimator.module_, torch.nn.Module)
+    assert not estimator.module_.training
+    assert estimator.n_iter_ == len(estimator.history_["loss"])
+    assert estimator.loss_ == estimator.history_["loss"][-1]
+    for term, values in estimator.history_.items():
+        assert type(values) is list and values, term
+        assert all(type(v) is float and np.isfinite(v) for v in values), term
+
+
+@every_estimator
+def test_fit_moves_the_weights_it_should(name):
+    """The loss falls, so the optimiser really has hold of the network."""
+    X, _ = blobs()
+    estimator = tiny(name)
+    history = estimator.fit(X).history_
+    losses = history.get("pretraining_loss", history["loss"])
+    assert losses[-1] < losses[0]
+    if name in CLUSTERERS:
+        start = clone(estimator.autoencoder).set_params(random_state=0).fit(X)
+        frozen = tiny(name, autoencoder=FrozenEstimator(start)).fit(X)
+        before, after = start.module_.encoder, frozen.module_.encoder
+        assert not torch.equal(before[0].weight, after[0].weight)
+
+
+# -- few rows, few features, one cluster ---------------------------------------------------------
+
+
+@every_clusterer
+def test_one_cluster(name):
+    X, _ = blobs()
+    estimator = tiny(name, n_clusters=1).fit(X)
+    assert not estimator.labels_.any()
+    assert not estimator.predict(X[:5]).any()
+    assert estimator.cluster_centers_.shape == (1, estimator.n_components_)
+    assert np.isfinite(estimator.transform(X)).all()
+    assert all(np.isfinite(values).all() for values in estimator.history_.values())
+    if hasattr(estimator, "predict_proba"):
+        np.testing.assert_array_equal(estimator.predict_proba(X), np.ones((N_SAMPLES, 1)))
+
+
+@every_estimator
+def test_one_row(name):
+    X = blobs()[0][:1]
+    params = {"n_clusters": 1} if name in CLUSTERERS else {}
+    estimator = tiny(name, **params).fit(X)
+    assert np.isfinite(estimator.transform(X)).all()
+    assert np.isfinite(estimator.score(X))
+
+
+@every_estimator
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_few_features(name, width):
+    X, y = blobs()
+    X = X[:, :width]
+    estimator = tiny(name).fit(X)
+    assert np.isfinite(estimator.transform(X)).all()
+    assert estimator.n_features_in_ == width
+
+
+@every_estimator
+def test_constant_columns_change_nothing_but_the_width(name):
+    X, y = blobs()
+    X = X.copy()
+    X[:, ::2] = 3.0
+    estimator = tiny(name).fit(X)
+    assert np.isfinite(estimator.transform(X)).all()
+    if name in CLUSTERERS:
+        assert adjusted_rand_score(y, estimator.labels_) == 1.0
+
+
+@every_clusterer
+def test_duplicate_rows_share_their_label(name):
+    X = np.repeat(blobs()[0][:40], 3, axis=0)
+    labels = tiny(name).fit_predict(X).reshape(40, 3)
+    assert (labels == labels[:, :1]).all()
+    assert len(np.unique(labels)) == N_CLUSTERS
+
+
+@every_clusterer
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_hardly_more_rows_than_clusters(name, extra):
+    X, _ = blobs()
+    estimator = tiny(name, n_clusters=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = estimator.fit_predict(X[: 5 + extra])
+    assert labels.min() >= 0 and labels.max() < 5
+    assert estimator.cluster_centers_.shape == (5, 2)
+    assert np.isfinite(estimator.cluster_centers_).all()
+
+
+@every_clusterer
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_equal_rows_give_one_cluster_and_a_warning(name, value):
+    X = np.full((40, N_FEATURES), value)
+    estimator = tiny(name)
+    with pytest.warns(ConvergenceWarning, match="2 of 3 clusters are empty"):
+        labels = estimator.fit_predict(X)
+    assert len(np.unique(labels)) == 1
+    assert np.isfinite(estimator.transform(X)).all()
+    assert np.isfinite(estimator.score(X))
+
+
+@every_representation
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_constant_data_have_a_representation(name, value):
+    X = np.full((40, N_FEATURES), value)
+    estimator = tiny(name).fit(X)
+    assert np.isfinite(estimator.transform(X)).all()
+    assert np.isfinite(estimator.inverse_transform(estimator.transform(X))).all()
+
+
+@every_estimator
+def test_a_batch_size_above_the_number_of_rows_is_one_batch(name):
+    X, _ = blobs()
+    a, b = (tiny(name, batch_size=size).fit(X) for size in (N_SAMPLES, 10**9))
+    assert_same_fit(a, b)
+
+
+# -- warm_start ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """List of the stages that are trained during the test."""
+    seen = []
+    train = Trainer.train
+
+    def record(self, *args, stage, **kwargs):
+        seen.append(stage)
+        return train(self, *args, stage=stage, **kwargs)
+
+    monkeypatch.setattr(Trainer, "train", record)
+    return seen
+
+
+@every_estimator
+def test_warm_start_goes_on_from_the_last_fit(name, stages):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True)
+    before = copy.deepcopy(estimator)
+    stages.clear()
+    estimator.fit(X)
+    assert len(stages) == 1
+    assert not same_weights(before, estimator)
+    if name in CLUSTERERS:
+        # The centres are kept, so the clusters keep their numbers.
+        np.testing.assert_array_equal(estimator.labels_, before.labels_)
+        np.testing.assert_array_equal(estimator.labels_, estimator.predict(X))
+    else:
+        assert estimator.score(X) > before.score(X)
+
+
+@every_estimator
+def test_without_warm_start_a_second_fit_starts_anew(name):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name))
+    assert_same_fit(estimator.fit(X), fitted(name))
+
+
+@every_estimator
+def test_warm_start_goes_on_after_unpickling(name):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True)
+    again = pickle.loads(pickle.dumps(estimator))
+    assert_same_fit(estimator.fit(X), again.fit(X))
+
+
+@every_estimator
+def test_warm_start_refuses_data_of_another_width(name, stages):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True)
+    stages.clear()
+    with pytest.raises(ValueError, match=f"9 features, but {name} is expecting 16"):
+        estimator.fit(X[:, :9])
+    assert stages == []
+
+
+@every_clusterer
+def test_warm_start_refuses_another_number_of_clusters(name, stages):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True, n_clusters=4)
+    stages.clear()
+    with pytest.raises(ValueError, match="n_clusters"):
+        estimator.fit(X)
+    assert stages == []
+
+
+# -- pickle --------------------------------------------------------------------------------------
+
+
+@every_estimator
+def test_pickle_round_trip(name):
+    X, _ = blobs()
+    estimator = fitted(name)
+    again = pickle.loads(pickle.dumps(estimator))
+    assert_same_fit(estimator, again)
+    for method, values in outputs(estimator, X).items():
+        np.testing.assert_array_equal(values, getattr(again, method)(X), err_msg=method)
+
+
+@every_estimator
+def test_pickle_is_small_and_holds_no_net(name):
+    X, _ = blobs()
+    rows = np.repeat(X, 20, axis=0)
+    wide = (
+        {"hidden_layer_sizes": (300,), "min_steps": 1}
+        if name == "Autoencoder"
+        else {"filters": (64,), "n_components": 200, "min_steps": 1}
+        if name == "ConvAutoencoder"
+        else {}
+    )
+    if name in CLUSTERERS:
+        inner = tiny(name).autoencoder
+        wide = {"autoencoder": inner.set_params(**_wide(inner))}
+    estimator = tiny(name, **wide).fit(rows)
+    dump = pickle.dumps(estimator)
+    weights = sum(p.numel() * p.element_size() for p in estimator.module_.parameters())
+    labels = getattr(estimator, "labels_", np.empty(0)).nbytes
+    assert len(dump) < 1.3 * weights + labels + 8192
+    assert rows[0].tobytes() not in dump
+    assert b"skorch" not in dump
+
+
+def _wide(representation):
+    sizes = {"hidden_layer_sizes": (2000,), "filters": (64,), "min_steps": 1}
+    known = representation.get_params()
+    return {key: value for key, value in sizes.items() if key in known}
+
+
+@every_estimator
+def test_a_fresh_process_predicts_from_the_pickle_alone(name, tmp_path):
+    """No training data, no state of this process."""
+    X, _ = blobs()
+    estimator = fitted(name)
+    method = "predict" if name in CLUSTERERS else "transform"
+    joblib.dump((estimator, X[:7]), tmp_path / "model.joblib")
+    code = (
+        "import joblib, numpy, sys, torch; torch.set_num_threads(1);"
+        "estimator, X = joblib.load('model.joblib');"
+        f"numpy.save('out.npy', estimator.{method}(X));"
+        "sys.exit('matplotlib' in sys.modules)"
+    )
+    run_python(code, tmp_path)
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "out.npy"), getattr(estimator, method)(X[:7])
+    )
