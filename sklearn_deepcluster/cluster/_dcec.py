@@ -30,7 +30,7 @@ class DCEC(IDEC):
         Initial clustering of the embedding: k-means with 20 starts, centres, or a clusterer,
         which is cloned and given `n_clusters`, and a seed if it has none.
 
-    gamma : float, default=0.1
+    gamma : float, default=1.0
         Weight of the clustering divergence (mean over rows) relative to the reconstruction error
         (mean over rows and features, in units of the scale). 0 is the plain autoencoder.
 
@@ -59,7 +59,7 @@ class DCEC(IDEC):
         Optimiser, or a subclass of ``torch.optim.Optimizer``. The paper uses "adam" on
         MNIST and "sgd" with ``lr=0.1, momentum=0.99`` on USPS and Reuters.
 
-    lr : float, default=1e-3
+    lr : float, default=1e-4
         Learning rate of the clustering phase.
 
     momentum : float, default=0.9

@@ -129,7 +129,7 @@ class DEC(BaseDeepClusterer):
         Optimiser, or a subclass of ``torch.optim.Optimizer``. The paper's is "sgd" with
         ``lr=0.01``.
 
-    lr : float, default=1e-3
+    lr : float, default=1e-4
         Learning rate of the clustering phase.
 
     momentum : float, default=0.9
@@ -250,7 +250,7 @@ class DEC(BaseDeepClusterer):
         tol=1e-3,
         batch_size=256,
         optimizer="adam",
-        lr=1e-3,
+        lr=1e-4,
         momentum=0.9,
         n_init=1,
         n_jobs=None,

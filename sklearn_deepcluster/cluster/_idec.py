@@ -33,7 +33,7 @@ class IDEC(DEC):
         Initial clustering of the embedding: k-means with 20 starts, centres, or a clusterer,
         which is cloned and given `n_clusters`, and a seed if it has none.
 
-    gamma : float, default=0.1
+    gamma : float, default=1.0
         Weight of the clustering divergence (mean over rows) relative to the reconstruction error
         (mean over rows and features, in units of the scale). 0 is the plain autoencoder.
 
@@ -62,7 +62,7 @@ class IDEC(DEC):
         Optimiser, or a subclass of ``torch.optim.Optimizer``. The paper uses "adam" on
         MNIST and "sgd" with ``lr=0.1, momentum=0.99`` on USPS and Reuters.
 
-    lr : float, default=1e-3
+    lr : float, default=1e-4
         Learning rate of the clustering phase.
 
     momentum : float, default=0.9
@@ -173,7 +173,7 @@ class IDEC(DEC):
         *,
         autoencoder=None,
         init="k-means",
-        gamma=0.1,
+        gamma=1.0,
         alpha=1.0,
         max_epochs=50,
         min_steps=1000,
@@ -181,7 +181,7 @@ class IDEC(DEC):
         tol=1e-3,
         batch_size=256,
         optimizer="adam",
-        lr=1e-3,
+        lr=1e-4,
         momentum=0.9,
         n_init=1,
         n_jobs=None,
