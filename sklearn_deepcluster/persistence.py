@@ -1,5 +1,6 @@
 """Save fitted estimators as data: JSON and tensors in one safetensors file, no code."""
 
+import hashlib
 import inspect
 import json
 import os
@@ -82,6 +83,7 @@ def save_model(estimator, path):
         "estimator": json.dumps(params),
         "attributes": json.dumps(attributes),
     }
+    header["sha256"] = _checksum(header, tensors)
     temporary = f"{os.fspath(path)}.part"
     save_file(tensors, temporary, metadata=header)
     os.replace(temporary, path)
@@ -112,6 +114,8 @@ def load_model(path):
         raise ValueError(f"{path} is not a readable model file: {exc}") from exc
     if header.get("format") != FORMAT or header.get("format_version") != str(FORMAT_VERSION):
         raise ValueError(f"{path} was not written by save_model of this version.")
+    if header.pop("sha256", None) != _checksum(header, tensors):
+        raise ValueError(f"{path} is damaged: its content does not have its checksum.")
     try:
         estimator = _unpack(json.loads(header["estimator"]))
         attributes = {
@@ -126,14 +130,23 @@ def load_model(path):
                 module[rest] = tensor
         for name, value in attributes.items():
             if not name.endswith("_") or name.startswith("_"):
-                raise ValueError(f"{path} holds an attribute {name!r}, which no estimator has.")
+                raise ValueError(f"no estimator has an attribute {name!r}")
             setattr(estimator, name, value)
         estimator.module_ = estimator._rebuild_module()
         estimator.module_.load_state_dict(module)
-    except (KeyError, TypeError, AttributeError, RuntimeError) as exc:
+    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as exc:
         raise ValueError(f"{path} does not hold a whole model: {exc}") from exc
     estimator.module_.eval()
     return estimator
+
+
+def _checksum(header, tensors):
+    """Digest of all that a file holds: a damaged weight must not go unseen."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _pack_estimator(estimator, name):

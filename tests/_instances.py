@@ -59,7 +59,8 @@ def tiny(name, **params):
 
 
 def accepts(name, parameter):
-    return parameter.partition("__")[0] in PUBLIC[name]().get_params(deep=False)
+    """Whether a tiny instance has a parameter, nested ones included."""
+    return name in TINY and parameter in tiny(name).get_params()
 
 
 def blobs():

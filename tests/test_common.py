@@ -28,7 +28,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_deepcluster import Autoencoder, load_model, save_model
+from sklearn_deepcluster import Autoencoder, load_model, persistence, save_model
 from sklearn_deepcluster._engine import Trainer
 from tests._instances import (
     CLUSTERERS,
@@ -41,6 +41,7 @@ from tests._instances import (
     REPRESENTATIONS,
     TINY,
     GlobalDraws,
+    accepts,
     assert_same_fit,
     blobs,
     fitted,
@@ -440,49 +441,314 @@ def test_pickle_round_trip(name):
         np.testing.assert_array_equal(values, getattr(again, method)(X), err_msg=method)
 
 
+def widened(representation):
+    """Give a representation a network that is large beside everything else in a pickle."""
+    sizes = {"hidden_layer_sizes": (2000,), "filters": (64,), "n_components": 100, "min_steps": 1}
+    known = representation.get_params()
+    return representation.set_params(**{k: v for k, v in sizes.items() if k in known})
+
+
 @every_estimator
 def test_pickle_is_small_and_holds_no_net(name):
-    X, _ = blobs()
-    rows = np.repeat(X, 20, axis=0)
-    wide = (
-        {"hidden_layer_sizes": (300,), "min_steps": 1}
-        if name == "Autoencoder"
-        else {"filters": (64,), "n_components": 200, "min_steps": 1}
-        if name == "ConvAutoencoder"
-        else {}
-    )
-    if name in CLUSTERERS:
-        inner = tiny(name).autoencoder
-        wide = {"autoencoder": inner.set_params(**_wide(inner))}
-    estimator = tiny(name, **wide).fit(rows)
-    dump = pickle.dumps(estimator)
+    X = np.repeat(blobs()[0], 10, axis=0)
+    estimator = tiny(name)
+    widened(estimator.autoencoder if name in CLUSTERERS else estimator)
+    dump = pickle.dumps(estimator.fit(X))
     weights = sum(p.numel() * p.element_size() for p in estimator.module_.parameters())
     labels = getattr(estimator, "labels_", np.empty(0)).nbytes
-    assert len(dump) < 1.3 * weights + labels + 8192
-    assert rows[0].tobytes() not in dump
+    assert weights > 40_000
+    assert len(dump) < 1.3 * weights + labels
+    assert X[0].tobytes() not in dump
     assert b"skorch" not in dump
 
 
-def _wide(representation):
-    sizes = {"hidden_layer_sizes": (2000,), "filters": (64,), "min_steps": 1}
-    known = representation.get_params()
-    return {key: value for key, value in sizes.items() if key in known}
+def run_python(code, folder):
+    """Run code in a fresh interpreter and return what it prints."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_fresh_process_predicts_without_the_training_data(tmp_path):
+    X = blobs()[0][:7]
+    models = {name: fitted(name) for name in ESTIMATORS}
+    joblib.dump((models, X), tmp_path / "models.joblib")
+    for name, model in models.items():
+        save_model(model, tmp_path / f"{name}.safetensors")
+    code = f"""
+import joblib, torch
+from sklearn_deepcluster import load_model
+torch.set_num_threads({torch.get_num_threads()})
+models, X = joblib.load("models.joblib")
+again = {{name: load_model(f"{{name}}.safetensors") for name in models}}
+out = {{n: (models[n].transform(X), again[n].transform(X)) for n in models}}
+out |= {{
+    n + "-labels": (models[n].predict(X), again[n].predict(X))
+    for n in models
+    if hasattr(models[n], "predict")
+}}
+joblib.dump(out, "out.joblib")
+"""
+    run_python(code, tmp_path)
+    out = joblib.load(tmp_path / "out.joblib")
+    assert len(out) == len(ESTIMATORS) + len(CLUSTERERS)
+    for key, (pickled, saved) in out.items():
+        name, _, labels = key.partition("-")
+        here = models[name].predict(X) if labels else models[name].transform(X)
+        np.testing.assert_array_equal(pickled, here, err_msg=key)
+        np.testing.assert_array_equal(saved, here, err_msg=key)
+
+
+# -- save_model and load_model -------------------------------------------------------------------
 
 
 @every_estimator
-def test_a_fresh_process_predicts_from_the_pickle_alone(name, tmp_path):
-    """No training data, no state of this process."""
+def test_saved_models_come_back_the_same(name, tmp_path):
     X, _ = blobs()
-    estimator = fitted(name)
-    method = "predict" if name in CLUSTERERS else "transform"
-    joblib.dump((estimator, X[:7]), tmp_path / "model.joblib")
-    code = (
-        "import joblib, numpy, sys, torch; torch.set_num_threads(1);"
-        "estimator, X = joblib.load('model.joblib');"
-        f"numpy.save('out.npy', estimator.{method}(X));"
-        "sys.exit('matplotlib' in sys.modules)"
-    )
-    run_python(code, tmp_path)
+    frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(N_FEATURES)])
+    estimator = tiny(name).fit(frame)
+    save_model(estimator, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert type(again) is type(estimator)
+    assert repr(again) == repr(estimator)
+    assert_same_fit(estimator, again)
+    assert {k: type(v) for k, v in fitted_state(again).items()} == {
+        k: type(v) for k, v in fitted_state(estimator).items()
+    }
+    for method, values in outputs(estimator, frame).items():
+        np.testing.assert_array_equal(values, getattr(again, method)(frame), err_msg=method)
+    assert estimator.score(frame) == again.score(frame)
+    assert not again.module_.training
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@every_estimator
+def test_a_loaded_model_goes_on_with_warm_start(name, tmp_path):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True)
+    save_model(estimator, tmp_path / "model")
+    assert_same_fit(estimator.fit(X), load_model(tmp_path / "model").fit(X))
+
+
+@every_clusterer
+def test_array_parameters_are_saved(name, tmp_path):
+    X, _ = blobs()
+    centers = fitted(name).cluster_centers_
+    save_model(tiny(name, init=centers).fit(X), tmp_path / "model")
+    np.testing.assert_array_equal(load_model(tmp_path / "model").init, centers)
+
+
+def test_saved_images_come_back_as_images(tmp_path):
+    images = blobs()[0].reshape(-1, *IMAGE)
+    estimator = tiny("DCEC").fit(images)
+    save_model(estimator, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    prototypes = again.inverse_transform(again.cluster_centers_)
+    assert prototypes.shape == (N_CLUSTERS, *IMAGE)
     np.testing.assert_array_equal(
-        np.load(tmp_path / "out.npy"), getattr(estimator, method)(X[:7])
+        prototypes, estimator.inverse_transform(estimator.cluster_centers_)
     )
+
+
+REFUSED = {
+    "callbacks": lambda X: [object()],
+    "random_state": lambda X: np.random.RandomState(0),
+    "optimizer": lambda X: torch.optim.Adam,
+    "device": lambda X: torch.device("cpu"),
+    "module": lambda X: GlobalDraws,
+    "init": lambda X: KMeans(),
+    "memory": lambda X: Memory(None),
+    "autoencoder": lambda X: FrozenEstimator(tiny_autoencoder().fit(X)),
+    "autoencoder__callbacks": lambda X: [object()],
+    "autoencoder__random_state": lambda X: np.random.RandomState(0),
+    "autoencoder__optimizer": lambda X: torch.optim.Adam,
+    "autoencoder__module": lambda X: GlobalDraws(N_FEATURES),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [(n, p) for n in ESTIMATORS for p in REFUSED if accepts(n, p)],
+)
+def test_save_refuses_what_is_not_plain_and_names_it(name, parameter, tmp_path):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(**{parameter: REFUSED[parameter](X)})
+    with pytest.raises(ValueError, match=rf"{name}\.{parameter.replace('__', '.')}\b"):
+        save_model(estimator, tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+class Mine(Autoencoder):
+    """A user's subclass: its code is not in the package."""
+
+
+def test_save_refuses_estimators_from_elsewhere_and_unfitted_ones(tmp_path):
+    X, _ = blobs()
+    for estimator in (PCA().fit(X), Mine(min_steps=1, max_epochs=1).fit(X)):
+        with pytest.raises(ValueError, match="not an estimator of this package"):
+            save_model(estimator, tmp_path / "model")
+    with pytest.raises(NotFittedError):
+        save_model(Autoencoder(), tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "model"
+    save_model(fitted("IDEC"), path)
+    return path
+
+
+def rewrite(source, target, *, header=None, drop=()):
+    """Copy a model file with other header entries or without some tensors, checksum renewed."""
+    with safe_open(source, framework="pt") as file:
+        metadata = dict(file.metadata()) | (header or {})
+        tensors = {k: file.get_tensor(k) for k in file.keys() if k not in drop}  # noqa: SIM118
+    metadata = {k: v for k, v in metadata.items() if v is not None and k != "sha256"}
+    metadata["sha256"] = persistence._checksum(metadata, tensors)
+    save_file(tensors, target, metadata=metadata)
+
+
+def test_an_unchanged_copy_loads(model_file, tmp_path):
+    rewrite(model_file, tmp_path / "copy")
+    assert_same_fit(load_model(tmp_path / "copy"), fitted("IDEC"))
+
+
+@pytest.mark.parametrize("where", [0.2, 0.5, 0.8, 0.999])
+def test_a_flipped_bit_is_a_clear_error(where, model_file, tmp_path):
+    content = bytearray(model_file.read_bytes())
+    content[int(where * len(content))] ^= 1
+    (tmp_path / "flipped").write_bytes(content)
+    with pytest.raises(ValueError, match="flipped (is damaged|is not a readable|was not written)"):
+        load_model(tmp_path / "flipped")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 0.5, 0.99])
+def test_a_truncated_file_is_a_clear_error(keep, model_file, tmp_path):
+    content = model_file.read_bytes()
+    size = keep if isinstance(keep, int) else int(keep * len(content))
+    (tmp_path / "short").write_bytes(content[:size])
+    with pytest.raises(ValueError, match="short.* not a readable model file"):
+        load_model(tmp_path / "short")
+
+
+@pytest.mark.parametrize(
+    "content", [b"no model at all", pickle.dumps({"a": 1}), b"\x00" * 64, b"\xff" * 64]
+)
+def test_another_file_is_a_clear_error(content, tmp_path):
+    (tmp_path / "other").write_bytes(content)
+    with pytest.raises(ValueError, match="other is not a readable model file"):
+        load_model(tmp_path / "other")
+
+
+DAMAGED = {
+    "foreign": {"format": "something else"},
+    "no format": {"format": None},
+    "newer": {"format_version": "999"},
+    "no estimator": {"estimator": None},
+    "no attributes": {"attributes": None},
+    "broken JSON": {"estimator": "{"},
+    "broken attributes": {"attributes": "[1"},
+    "not a dict": {"estimator": "[1, 2]"},
+    "attributes not a dict": {"attributes": "[1, 2]"},
+    "unknown class": {"estimator": json.dumps({"class": "os.system", "params": {}})},
+    "bad parameters": {"estimator": json.dumps({"class": "IDEC", "params": [1]})},
+    "another network": {"estimator": json.dumps({"class": "IDEC", "params": {}})},
+    "a method as attribute": {"attributes": json.dumps({"_rebuild_module": "x"})},
+    "a class as attribute": {"attributes": json.dumps({"__class__": "x"})},
+    "bad array": {"attributes": json.dumps({"a_": {"array": [1], "dtype": "nonsense"}})},
+    "object array": {"attributes": json.dumps({"a_": {"array": "x", "dtype": []}})},
+}
+
+
+@pytest.mark.parametrize("header", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_header_is_a_clear_error(header, model_file, tmp_path):
+    rewrite(model_file, tmp_path / "damaged", header=header)
+    with pytest.raises(ValueError, match="damaged (was not written|does not hold a whole model)"):
+        load_model(tmp_path / "damaged")
+
+
+def test_a_missing_tensor_is_a_clear_error(model_file, tmp_path):
+    rewrite(model_file, tmp_path / "damaged", drop=["module.encoder.0.weight"])
+    with pytest.raises(ValueError, match="damaged does not hold a whole model"):
+        load_model(tmp_path / "damaged")
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "nowhere")
+
+
+def test_loading_runs_no_code_from_the_file(model_file, tmp_path, monkeypatch):
+    """A pickle in place of anything stays unread, and only the table of classes is asked."""
+    monkeypatch.setattr(pickle, "loads", lambda *a, **k: pytest.fail("unpickled"))
+    monkeypatch.setattr(pickle, "load", lambda *a, **k: pytest.fail("unpickled"))
+    monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("unpickled"))
+    load_model(model_file)
+    for cls in ("sklearn.cluster.KMeans", "builtins.eval", "TorchEstimator", "__import__"):
+        header = {"estimator": json.dumps({"class": cls, "params": {}})}
+        rewrite(model_file, tmp_path / "foreign", header=header)
+        with pytest.raises(ValueError, match="whole model"):
+            load_model(tmp_path / "foreign")
+
+
+# -- documentation -------------------------------------------------------------------------------
+
+
+def section(doc, title):
+    """Dict of name -> the rest of its line, of one section of a numpydoc docstring."""
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\w[\w ]*\n-+$|\Z)", doc, flags=re.M | re.S)
+    if found is None:
+        return {}
+    text = found.group(1).replace("\\\n", "")
+    entries = re.findall(r"^(\*{0,2}\w+(?:, \w+)*)(?: : (.*))?$", text, flags=re.M)
+    return {n.strip("*"): kind for names, kind in entries for n in names.split(", ")}
+
+
+@every_estimator
+def test_docstring_lists_the_parameters_of_the_signature(name):
+    cls = PUBLIC[name]
+    documented = section(inspect.getdoc(cls), "Parameters")
+    parameters = inspect.signature(cls).parameters
+    assert list(documented) == list(parameters)
+    for parameter, description in documented.items():
+        default = re.search(r"default=(.*)$", description)
+        assert default, f"{parameter} is documented without its default"
+        assert ast.literal_eval(default.group(1)) == parameters[parameter].default, parameter
+
+
+@every_estimator
+def test_docstring_lists_the_attributes_of_a_fitted_estimator(name):
+    X, _ = blobs()
+    estimator = tiny(name).fit(pd.DataFrame(X, columns=[f"f{i}" for i in range(N_FEATURES)]))
+    documented = set(section(inspect.getdoc(PUBLIC[name]), "Attributes"))
+    present = {a for a in vars(estimator) if a.endswith("_") and not a.startswith("_")}
+    assert documented == present
+
+
+@every_estimator
+def test_docstrings_of_methods_list_their_parameters(name):
+    for method, function in inspect.getmembers(PUBLIC[name], callable):
+        if method.startswith("_") or not function.__module__.startswith("sklearn_deepcluster"):
+            continue
+        documented = section(inspect.getdoc(function), "Parameters")
+        expected = [p for p in inspect.signature(function).parameters if p != "self"]
+        assert list(documented) == expected, method
+
+
+@every_estimator
+def test_n_clusters_comes_first_and_the_rest_is_keyword_only(name):
+    parameters = list(inspect.signature(PUBLIC[name]).parameters.values())
+    if name in CLUSTERERS:
+        first = parameters.pop(0)
+        assert first.name == "n_clusters" and first.default == 8
+        assert PUBLIC[name](5).n_clusters == 5
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters)

@@ -62,7 +62,9 @@ class Rows:
         """Yield (slice, tensor): consecutive rows in zero-padded tensors of `BLOCK_SIZE` rows."""
         for start in range(0, len(self), BLOCK_SIZE):
             stop = min(start + BLOCK_SIZE, len(self))
-            block = torch.zeros(BLOCK_SIZE, self.n_features, device=self.device)
+            block = torch.zeros(
+                BLOCK_SIZE, self.n_features, device=self.device, dtype=torch.float32
+            )
             if self._resident is not None:
                 block[: stop - start] = self._resident[start:stop]
             else:

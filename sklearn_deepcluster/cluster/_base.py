@@ -118,6 +118,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     # Whether the decoder is kept (and trained) in the clustering phase.
     _keeps_decoder = False
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # ClusterMixin empties it.
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     def _default_autoencoder(self):
         return Autoencoder()
 

@@ -90,7 +90,7 @@ class KMeansRefresh(Callback):
 
     def _set_targets(self, z, labels, centers):
         target, e = self.estimator.target, z.shape[1]
-        rotation = torch.eye(e)
+        rotation = torch.eye(e, dtype=torch.float32)
         if not target.endswith("-raw"):
             rotation = scatter_rotation(within_scatter(z, labels, centers)).float()
         dims = {"last": [e - 1], "all": list(range(e))}.get(target.removesuffix("-raw"))

@@ -97,7 +97,9 @@ def conv_encoder(sample_shape, filters, kernel_sizes, n_components, generator, a
     channels, height, width = sample_shape
     layers = []
     for n_in, n_out, kernel in zip((channels, *filters), filters, kernel_sizes, strict=False):
-        layer = nn.utils.skip_init(nn.Conv2d, n_in, n_out, kernel, stride=2, padding=kernel // 2)
+        layer = nn.utils.skip_init(
+            nn.Conv2d, n_in, n_out, kernel, stride=2, padding=kernel // 2, dtype=torch.float32
+        )
         layers += [initialize(layer, generator), ACTIVATIONS[activation]()]
     side = conv_sizes(height, width, len(filters))[-1]
     flat = filters[-1] * side[0] * side[1]
@@ -137,6 +139,7 @@ def conv_decoder(
             stride=2,
             padding=kernel // 2,
             output_padding=extra,
+            dtype=torch.float32,
         )
         name = activation if level else output_activation
         layers += [initialize(layer, generator), ACTIVATIONS[name]()]

@@ -42,7 +42,8 @@ def initialize(layer, generator, *, init="xavier"):
 
 def linear(in_features, out_features, generator):
     """Return a Glorot-initialised ``nn.Linear``."""
-    return initialize(nn.utils.skip_init(nn.Linear, in_features, out_features), generator)
+    layer = nn.utils.skip_init(nn.Linear, in_features, out_features, dtype=torch.float32)
+    return initialize(layer, generator)
 
 
 class Corruption(nn.Module):
@@ -60,7 +61,8 @@ class Corruption(nn.Module):
     def forward(self, x):
         if not self.training or self.generator is None or self.rate == 0.0:
             return x
-        keep = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.rate
+        draws = torch.rand(x.shape, generator=self.generator, device=x.device, dtype=torch.float32)
+        keep = draws >= self.rate
         return self.corrupt(x, keep)
 
     def extra_repr(self):
@@ -94,7 +96,7 @@ class TiedLinear(nn.Module):
         super().__init__()
         # In a list, so that the shared weight is registered (and stored) once, by its owner.
         self._source = [source]
-        self.bias = nn.Parameter(torch.zeros(source.in_features))
+        self.bias = nn.Parameter(source.weight.new_zeros(source.in_features))
 
     def forward(self, z):
         return nn.functional.linear(z, self._source[0].weight.t(), self.bias)

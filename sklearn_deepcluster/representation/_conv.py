@@ -7,6 +7,7 @@ images of any size come back exactly (28 - 14 - 7 - 4); the papers' third layer 
 """
 
 import math
+import numbers
 
 import numpy as np
 import torch
@@ -217,8 +218,12 @@ class ConvAutoencoder(BaseAutoencoder):
                 f"filters={self.filters!r} and kernel_sizes={self.kernel_sizes!r} must have "
                 "the same length, at least 1."
             )
-        if any(kernel % 2 != 1 for kernel in self.kernel_sizes):
-            raise ValueError(f"kernel_sizes={self.kernel_sizes!r} must be odd.")
+        if any(not isinstance(n, numbers.Integral) or n < 1 for n in self.filters):
+            raise ValueError(f"filters={self.filters!r} must hold positive integers.")
+        if any(
+            not isinstance(k, numbers.Integral) or k % 2 != 1 or k < 1 for k in self.kernel_sizes
+        ):
+            raise ValueError(f"kernel_sizes={self.kernel_sizes!r} must hold odd positive integers.")
         given = self.sample_shape if self.sample_shape is not None else self.sample_shape_
         shape = tuple(int(side) for side in np.atleast_1d(given))
         if math.prod(shape) != self.n_features_in_ or len(shape) > 3 or min(shape) < 1:

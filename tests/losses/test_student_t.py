@@ -104,8 +104,9 @@ def test_gradcheck_of_assignment_and_divergence(alpha):
     z, centers = (t.requires_grad_() for t in draw(2))
     p = target_distribution(student_t_log_assignment(z, centers, alpha).exp()).detach()
     assert gradcheck(lambda z, mu: student_t_log_assignment(z, mu, alpha), (z, centers))
-    assert gradcheck(lambda z, mu: kl_divergence(p, student_t_log_assignment(z, mu, alpha)),
-                     (z, centers))
+    assert gradcheck(
+        lambda z, mu: kl_divergence(p, student_t_log_assignment(z, mu, alpha)), (z, centers)
+    )
     assert gradcheck(squared_distances, (z, centers))
 
 
@@ -175,7 +176,8 @@ def test_large_alpha_is_the_gaussian_limit(alpha):
     z, centers = (t.float() for t in draw(3))
     q = student_t_log_assignment(z, centers, alpha).exp()
     gaussian = torch.softmax(-0.5 * squared_distances(z, centers), 1)
-    np.testing.assert_allclose(q, gaussian, rtol=2e-3)
+    # The next term of the series is O(d^4 / alpha), here with d^2 up to 11.
+    np.testing.assert_allclose(q, gaussian, rtol=60 / alpha + 1e-5)
 
 
 def test_one_cluster_has_probability_one_and_no_divergence():

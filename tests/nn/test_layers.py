@@ -209,6 +209,4 @@ def test_the_gradient_of_a_tied_weight_has_both_parts():
         with torch.no_grad():
             moved.encoder[0].weight.add_(sign * step)
             values.append(moved(x).square().sum().item())
-    assert first.weight.grad[2, 3].item() == pytest.approx(
-        (values[0] - values[1]) / 2e-6, rel=1e-5
-    )
+    assert first.weight.grad[2, 3].item() == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)

@@ -1,0 +1,203 @@
+"""`init`: k-means, centres or any clusterer; and which of several runs is kept."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans, SpectralClustering
+from sklearn.mixture import GaussianMixture
+
+from sklearn_deepcluster import DEC, DEKM, IDEC
+from sklearn_deepcluster.cluster import _base
+from sklearn_deepcluster.cluster._base import Run, _best_run, _try_run, cluster_means
+
+
+def quick(frozen, cls=DEC, **params):
+    defaults = {
+        "autoencoder": frozen,
+        "update_interval": 5,
+        "batch_size": 50,
+        "precision": "float32",
+        "random_state": 0,
+        "tol": 0.0,
+    }
+    if cls is not DEKM:
+        defaults |= {"max_epochs": 1, "min_steps": 0}
+    return cls(3, **(defaults | params))
+
+
+def first_centres(frozen, X, spy, **params):
+    quick(frozen, callbacks=[spy], **params).fit(X)
+    return spy.rounds[0]["centers"].numpy()
+
+
+def loop_means(Z, labels):
+    return np.array([Z[labels == j].mean(0) for j in np.unique(labels)])
+
+
+def test_cluster_means_are_means_and_keep_what_is_given_for_empty_clusters():
+    z = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
+    labels = np.array([0, 0, 2, 2, 2, 0, 0, 2, 2, 2])
+    empty = np.full((3, 2), 9.0)
+    centers = cluster_means(z, labels, empty)
+    assert isinstance(centers, torch.Tensor) and centers.dtype == torch.float32
+    np.testing.assert_allclose(centers[[0, 2]], loop_means(z, labels), rtol=1e-6)
+    np.testing.assert_array_equal(centers[1], [9.0, 9.0])
+    np.testing.assert_array_equal(empty, 9.0)
+
+
+@pytest.mark.parametrize("cls", [DEC, IDEC])
+def test_k_means_has_twenty_starts_and_gives_the_means(frozen, blobs, spy, monkeypatch, cls):
+    X, _ = blobs
+    starts = []
+
+    class Recorder(KMeans):
+        def fit(self, X, y=None):
+            starts.append(self.n_init)
+            return super().fit(X)
+
+    monkeypatch.setattr(_base, "KMeans", Recorder)
+    centers = first_centres(frozen, X, spy, cls=cls)
+    assert starts == [20]
+    Z = frozen.transform(X)
+    best = KMeans(3, n_init=50, random_state=1).fit(Z)
+    np.testing.assert_allclose(
+        centers[np.lexsort(centers.T)],
+        best.cluster_centers_[np.lexsort(best.cluster_centers_.T)],
+        atol=1e-3,
+    )
+
+
+@pytest.mark.parametrize("as_type", [np.array, np.float32, list], ids=["f8", "f4", "list"])
+def test_centres_are_taken_as_they_are(frozen, blobs, spy, as_type):
+    given = [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [-1.0, 0.0, -2.0]]
+    init = as_type(given)
+    np.testing.assert_array_equal(first_centres(frozen, blobs[0], spy, init=init), given)
+    np.testing.assert_array_equal(init, given)
+
+
+@pytest.mark.parametrize(
+    "clusterer",
+    [
+        AgglomerativeClustering(n_clusters=7),
+        SpectralClustering(n_clusters=3, random_state=0),
+        KMeans(n_clusters=7, n_init=1, random_state=5),
+    ],
+    ids=lambda clusterer: type(clusterer).__name__,
+)
+def test_a_clusterer_gives_the_means_of_its_clusters(frozen, blobs, spy, clusterer):
+    X, _ = blobs
+    before = clusterer.get_params()
+    centers = first_centres(frozen, X, spy, init=clusterer)
+    assert clusterer.get_params() == before and not hasattr(clusterer, "labels_")
+    labels = type(clusterer)(**before | {"n_clusters": 3}).fit_predict(frozen.transform(X))
+    np.testing.assert_allclose(centers, loop_means(frozen.transform(X), labels), atol=1e-4)
+
+
+class Given(ClusterMixin, BaseEstimator):
+    """A clusterer that writes down its parameters and returns fixed labels."""
+
+    seen = []
+
+    def __init__(self, n_clusters=2, random_state=None, offset=0):
+        self.n_clusters = n_clusters
+        self.random_state = random_state
+        self.offset = offset
+
+    def fit_predict(self, X, y=None):
+        self.seen.append((self.n_clusters, self.random_state))
+        return np.arange(len(X)) % 3 * 10 + self.offset
+
+
+def test_a_clusterer_gets_n_clusters_and_a_seed_unless_it_has_one(frozen, blobs):
+    Given.seen.clear()
+    for random_state in (None, None, 11):
+        quick(frozen, init=Given(random_state=random_state)).fit(blobs[0])
+    quick(frozen, init=Given(), random_state=1).fit(blobs[0])
+    (first, again, own, other) = Given.seen
+    assert {n for n, _ in Given.seen} == {3}
+    assert first == again and first[1] is not None
+    assert own == (3, 11)
+    assert other[1] != first[1]
+
+
+def test_labels_of_a_clusterer_may_be_any_integers(frozen, blobs, spy):
+    X, _ = blobs
+    centers = first_centres(frozen, X, spy, init=Given(offset=4))
+    np.testing.assert_allclose(
+        centers, loop_means(frozen.transform(X), np.arange(150) % 3), atol=1e-5
+    )
+
+
+def test_a_clusterer_without_those_parameters_serves(frozen, blobs):
+    X, y = blobs
+    assert len(np.unique(quick(frozen, init=GaussianMixture(3)).fit(X).labels_)) == 3
+
+
+def test_dekm_starts_its_k_means_from_it(frozen, blobs):
+    X, _ = blobs
+    dekm = quick(frozen, DEKM, init=AgglomerativeClustering(), max_iter=1, lr=1e-12).fit(X)
+    Z = frozen.transform(X)
+    start = loop_means(Z, AgglomerativeClustering(3).fit_predict(Z))
+    expected = KMeans(3, init=start, n_init=1).fit(Z).cluster_centers_
+    np.testing.assert_allclose(dekm.cluster_centers_, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("init", "match"),
+    [
+        (DBSCAN(eps=1e-9), "0 clusters and noise"),
+        (Given(offset=-1), "2 clusters and noise"),
+        (GaussianMixture(1), "found 1 clusters; n_clusters=3"),
+        ("random", "init='random' is not known"),
+        (np.zeros((4, 3)), "init has 4 centres; n_clusters=3"),
+        (np.zeros((3, 2)), "init has centres in 2 dimensions; the embedding has 3"),
+        (np.full((3, 3), np.nan), "init contains NaN"),
+        (3, "init"),
+    ],
+    ids=["noise", "some-noise", "too-few", "name", "number", "width", "nan", "scalar"],
+)
+def test_what_cannot_be_started_from_is_refused(frozen, blobs, init, match):
+    with pytest.raises(ValueError, match=match):
+        quick(frozen, init=init).fit(blobs[0])
+
+
+# --- several runs
+
+
+def run(labels, score):
+    return Run(fitted={"labels_": np.array(labels)}, score=score)
+
+
+def test_the_best_of_several_runs_is_kept():
+    runs = [run([0, 1, 2], -0.5), run([0, 1, 2], -0.2), run([0, 1, 2], -0.3)]
+    assert _best_run(runs) is runs[1]
+
+
+def test_a_run_with_an_empty_cluster_loses_to_any_without():
+    runs = [run([0, 1, 1], -0.01), run([2, 1, 0], -0.9), run([0, 0, 0], 0.0)]
+    assert _best_run(runs) is runs[1]
+
+
+def test_diverged_runs_are_left_out_and_raise_when_there_are_no_others():
+    error = FloatingPointError("diverged")
+    good = run([0, 1], -0.5)
+    assert _best_run([error, good, error]) is good
+    with pytest.raises(FloatingPointError, match="diverged"):
+        _best_run([error, error])
+
+
+def test_runs_differ_and_the_one_with_the_best_score_is_fitted(unfitted, blobs, monkeypatch):
+    X, _ = blobs
+    runs = []
+
+    def recorded(*args):
+        runs.append(_try_run(*args))
+        return runs[-1]
+
+    monkeypatch.setattr(_base, "_try_run", recorded)
+    dec = quick(unfitted.set_params(max_epochs=2), n_init=4).fit(X)
+    scores = [r.score for r in runs]
+    assert len(set(scores)) == 4
+    assert dec.score(X) == pytest.approx(max(scores), rel=1e-5)
+    np.testing.assert_array_equal(dec.labels_, runs[np.argmax(scores)].fitted["labels_"])

@@ -1,0 +1,106 @@
+"""Devices, precisions and seeds."""
+
+import random
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_deepcluster._engine import (
+    draw_seed,
+    generator,
+    inference_device,
+    random_stream,
+    resolve_device,
+    seeded_global_rng,
+    uses_bfloat16,
+)
+
+ABSENT = "cuda:99"
+
+
+def test_auto_is_cuda_where_there_is_one():
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert resolve_device("auto").type == expected
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
+def test_a_device_that_is_here_is_resolved(device):
+    assert resolve_device(device) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", [ABSENT, "toaster", "cpu:x", ""])
+def test_a_device_that_is_not_here_is_named_in_the_error(device):
+    with pytest.raises(ValueError, match="device=") as error:
+        resolve_device(device)
+    assert repr(device) in str(error.value) and "device='auto'" in str(error.value)
+
+
+def test_inference_falls_back_to_the_cpu_with_a_warning():
+    with pytest.warns(UserWarning, match="cuda:99.*predicting on the CPU"):
+        assert inference_device(ABSENT) == torch.device("cpu")
+
+
+def test_precision_by_name_does_not_depend_on_the_device():
+    for device in (torch.device("cpu"), torch.device("meta")):
+        assert uses_bfloat16("bfloat16", device)
+        assert not uses_bfloat16("float32", device)
+    assert not uses_bfloat16("auto", torch.device("meta"))
+
+
+@pytest.mark.parametrize(("units", "expected"), [((), False), (0, True), (1, True)])
+def test_auto_precision_asks_the_processor_for_bfloat16_units(units, expected, monkeypatch):
+    for position, probe in enumerate(("_is_avx512_bf16_supported", "_is_amx_tile_supported")):
+        monkeypatch.setattr(torch.cpu, probe, lambda here=position == units: here, raising=False)
+    assert uses_bfloat16("auto", torch.device("cpu")) is expected
+
+
+def test_seeds_are_reproducible_and_none_leaves_the_global_state_alone():
+    assert draw_seed(random_stream(5)) == draw_seed(random_stream(5))
+    stream = np.random.RandomState(5)
+    assert random_stream(stream) is stream
+    before = np.random.get_state()[1].copy(), random.getstate(), torch.get_rng_state()
+    seeds = {draw_seed(random_stream(None)) for _ in range(5)}
+    assert len(seeds) == 5
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])
+    assert random.getstate() == before[1]
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_generators_are_independent_of_the_global_one():
+    a = torch.rand(3, generator=generator(1))
+    torch.rand(1)
+    assert torch.equal(a, torch.rand(3, generator=generator(1)))
+
+
+def test_the_seeded_global_generator_is_restored_also_after_an_error():
+    before = torch.get_rng_state()
+    drawn = []
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="inside"), seeded_global_rng(3):
+            drawn.append(torch.rand(4))
+            raise RuntimeError("inside")
+    assert torch.equal(*drawn)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_blocks_with_the_seeded_global_generator_do_not_overlap():
+    barrier = threading.Barrier(2)
+    draws = {}
+
+    def work(seed):
+        barrier.wait()
+        for _ in range(20):
+            with seeded_global_rng(seed):
+                draws.setdefault(seed, []).append(torch.cat([torch.rand(50) for _ in range(5)]))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in (0, 1):
+        assert len(draws[seed]) == 20
+        assert all(torch.equal(draw, draws[seed][0]) for draw in draws[seed])
+    assert not torch.equal(draws[0][0], draws[1][0])

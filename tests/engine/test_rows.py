@@ -1,0 +1,175 @@
+"""Rows as tensors: batches visit what they should, blocks give the same bits in any company."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_deepcluster._engine import BLOCK_SIZE, Rows, _rows, map_blocks, root_mean_square
+from sklearn_deepcluster._engine._rows import Batches, shuffled_order
+from sklearn_deepcluster.nn import conv_encoder, mlp
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def table(n, d=3, dtype=np.float32):
+    return np.random.default_rng(0).uniform(0, 200, size=(n, d)).astype(dtype)
+
+
+# --- rows
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.int64, bool])
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_take_gives_scaled_float32_rows_and_leaves_the_data_alone(dtype, scale):
+    X = table(20, dtype=dtype)
+    X.setflags(write=False)
+    index = torch.tensor([3, 0, 19, 3])
+    out = Rows(X, scale=scale).take(index)
+    assert out.dtype == torch.float32
+    np.testing.assert_array_equal(out, X[[3, 0, 19, 3]].astype(np.float32) / np.float32(scale))
+    out.fill_(-1)
+    np.testing.assert_array_equal(X, table(20, dtype=dtype))
+
+
+@pytest.mark.parametrize("n", [1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, 3 * BLOCK_SIZE])
+def test_blocks_cover_the_rows_in_zero_padded_tensors_of_one_size(n):
+    X = table(n)
+    seen = np.zeros(n, dtype=int)
+    for where, block in Rows(X, scale=2.0).blocks():
+        size = where.stop - where.start
+        assert block.shape == (BLOCK_SIZE, 3)
+        np.testing.assert_array_equal(block[:size], X[where] / 2)
+        assert (block[size:] == 0).all()
+        seen[where] += 1
+    assert (seen == 1).all()
+
+
+def test_a_memory_map_gives_the_same_rows(tmp_path):
+    X = table(300, dtype=np.uint8)
+    X.tofile(tmp_path / "x.bin")
+    mapped = np.memmap(tmp_path / "x.bin", dtype=np.uint8, mode="r", shape=X.shape)
+    index = torch.tensor([299, 5, 5])
+    assert torch.equal(Rows(mapped, scale=3).take(index), Rows(X, scale=3).take(index))
+    for (_, a), (_, b) in zip(Rows(mapped).blocks(), Rows(X).blocks(), strict=True):
+        assert torch.equal(a, b)
+
+
+# --- inference by blocks
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_result_for_a_row_does_not_depend_on_the_others_bitwise(network, autocast):
+    d = 36
+    if network == "mlp":
+        net = mlp([d, 40, 5], rng())
+    else:
+        net = nn.Sequential(
+            nn.Unflatten(1, (1, 6, 6)), conv_encoder((1, 6, 6), (4, 8), (3, 3), 5, rng())
+        )
+    X = table(2 * BLOCK_SIZE + 7, d)
+
+    def outputs(rows):
+        return map_blocks(net, Rows(rows, scale=100.0), autocast=autocast).numpy()
+
+    whole = outputs(X)
+    assert whole.dtype == np.float32 and whole.shape == (len(X), 5)
+    for rows in (slice(0, 1), slice(BLOCK_SIZE, BLOCK_SIZE + 1), slice(100, 500), slice(-7, None)):
+        np.testing.assert_array_equal(outputs(X[rows]), whole[rows])
+    order = np.random.default_rng(1).permutation(len(X))
+    np.testing.assert_array_equal(outputs(X[order]), whole[order])
+
+
+def test_blocks_are_mapped_without_gradients_and_integers_stay_integers():
+    weight = torch.ones(3, 2, requires_grad=True)
+    out = map_blocks(lambda block: block @ weight, Rows(table(5)))
+    assert not out.requires_grad
+    # Ordinary tensors, not inference tensors: training may use them as targets.
+    assert not out.is_inference()
+    labels = map_blocks(lambda block: (block @ weight).argmax(1), Rows(table(5)))
+    assert labels.dtype == torch.int64 and labels.shape == (5,)
+
+
+# --- order and batches
+
+
+@pytest.mark.parametrize("n", [1, 7, 100])
+def test_order_is_a_permutation(n):
+    order = shuffled_order(n, 3, rng())
+    assert order.sort().values.tolist() == list(range(n))
+    assert torch.equal(order, shuffled_order(n, 3, rng()))
+    assert n < 100 or not torch.equal(order, shuffled_order(n, 3, rng(1)))
+
+
+@pytest.mark.parametrize("n", [65, 128, 129, 1000, 1024])
+def test_order_beyond_the_window_is_a_permutation_that_is_local_in_the_file(n, monkeypatch):
+    monkeypatch.setattr(_rows, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(_rows, "WINDOW_BYTES", 64 * 3 * 4)
+    order = shuffled_order(n, 3, rng())
+    assert order.sort().values.tolist() == list(range(n))
+    assert order.tolist() != list(range(n))
+    for start in range(0, n, 64):
+        # Windows hold four stretches; 64 rows in a row touch two windows at most.
+        assert len({i // 16 for i in order[start : start + 64].tolist()}) <= 8
+    stretches = [i // 16 for i in order[:64].tolist()]
+    assert stretches != sorted(stretches)
+    assert torch.equal(order, shuffled_order(n, 3, rng()))
+
+
+@pytest.mark.parametrize(("n", "b"), [(10, 3), (9, 3), (1, 5), (7, 7), (7, 100), (257, 256)])
+def test_an_epoch_visits_every_row_once_in_batches_of_nearly_one_size(n, b):
+    X = table(n)
+    batches = Batches(Rows(X), b, rng())
+    orders = []
+    for _ in range(3):
+        epoch = list(batches)
+        sizes = [len(index) for _, index in epoch]
+        assert len(epoch) == len(batches) == -(-n // b)
+        assert max(sizes) <= b and max(sizes) - min(sizes) <= 1 and min(sizes) >= 1
+        index = torch.cat([index for _, index in epoch])
+        assert index.sort().values.tolist() == list(range(n))
+        np.testing.assert_array_equal(torch.cat([x for x, _ in epoch]), X[index.numpy()])
+        orders.append(index.tolist())
+    assert n < 7 or orders[0] != orders[1]
+
+
+def test_no_batch_size_means_one_batch():
+    batches = Batches(Rows(table(11)), None, rng())
+    assert [len(index) for _, index in batches] == [11]
+    assert [len(index) for _, index in Batches(Rows(table(11)), None, rng(), steps=2)] == [11, 11]
+
+
+@pytest.mark.parametrize(("n", "b", "steps"), [(12, 4, 3), (12, 4, 2), (10, 4, 3), (5, 4, 7)])
+def test_rounds_of_steps_go_on_through_one_fixed_order(n, b, steps):
+    X = table(n)
+    batches = Batches(Rows(X), b, rng(), steps=steps)
+    order = shuffled_order(n, 3, rng()).tolist()
+    position = 0
+    for _ in range(2 * n):
+        assert len(batches) == steps
+        epoch = list(batches)
+        assert len(epoch) == steps
+        for x, index in epoch:
+            assert index.tolist() == [order[(position + s) % n] for s in range(b)]
+            np.testing.assert_array_equal(x, X[index.numpy()])
+            position += b
+
+
+# --- scale
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.int16])
+def test_root_mean_square_equals_numpy(dtype, monkeypatch):
+    monkeypatch.setattr(_rows, "CHUNK_ROWS", 7)
+    X = table(50, 4, dtype)
+    expected = np.sqrt(np.mean(np.square(X.astype(np.float64))))
+    assert root_mean_square(X) == pytest.approx(expected, rel=1e-12)
+
+
+def test_root_mean_square_of_zeros_is_one_and_of_large_values_finite():
+    assert root_mean_square(np.zeros((5, 2), dtype=np.float32)) == 1.0
+    large = np.full((5, 2), 3e38, dtype=np.float32)
+    assert root_mean_square(large) == pytest.approx(3e38, rel=1e-6)
