@@ -1,6 +1,7 @@
 """What every estimator around a torch module shares: input, device, embedding, state."""
 
 import copy
+import math
 import numbers
 
 import numpy as np
@@ -51,7 +52,7 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             X = np.asarray(X)
         shape = X.shape if isinstance(X, np.ndarray) else ()
         if len(shape) > 2:
-            X = X.reshape(shape[0], -1)
+            X = X.reshape(shape[0], math.prod(shape[1:]))
         if isinstance(X, np.memmap):
             validate_data(self, X, reset=reset, skip_check_array=True)
             _check_memmap(X)
@@ -62,7 +63,7 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return X
 
     def _trainer(self, **overrides):
-        """The engine with this estimator's training parameters."""
+        """The engine with this estimator's training parameters, checked."""
         device = resolve_device(self.device)
         params = {
             "autocast": uses_bfloat16(self.precision, device),
@@ -74,7 +75,9 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             "net_params": self.net_params,
             "verbose": self.verbose,
         }
-        return Trainer(device=device, **(params | overrides))
+        trainer = Trainer(device=device, **(params | overrides))
+        trainer.check()
+        return trainer
 
     def _fitted(self, X):
         """Validate X; return the fitted module and the rows, both where inference runs."""

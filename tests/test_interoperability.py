@@ -16,7 +16,6 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.cluster import AgglomerativeClustering, KMeans
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
@@ -261,13 +260,15 @@ init = np.arange(2.0 * N_CLUSTERS).reshape(N_CLUSTERS, 2)
 
 
 def quick(name):
-    inner = {"batch_size": 2048, "min_steps": 0, "max_epochs": 1}
-    if name not in CLUSTERERS:
-        return tiny(name, **inner)
-    params = {f"autoencoder__{key}": value for key, value in inner.items()}
-    own = {**inner, "max_iter": 1, "update_interval": 10, "init": init}
-    known = tiny(name).get_params(deep=False)
-    return tiny(name, **params, **{k: v for k, v in own.items() if k in known})
+    training = {"batch_size": 2048, "min_steps": 0, "max_epochs": 1}
+    network = {**training, "noise": 0.0, "filters": (2,), "kernel_sizes": (1,)}
+    own = {**training, "max_iter": 1, "update_interval": 10, "init": init}
+    if name in CLUSTERERS:
+        params = own | {f"autoencoder__{key}": value for key, value in network.items()}
+    else:
+        params = network
+    known = tiny(name).get_params()
+    return tiny(name, **{key: value for key, value in params.items() if key in known})
 
 
 def data_size():

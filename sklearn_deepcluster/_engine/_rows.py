@@ -110,7 +110,8 @@ def root_mean_square(X):
     """Return the root mean square of all values of X, 1.0 for zeros; reads X in chunks."""
     total = 0.0
     for start in range(0, X.shape[0], CHUNK_ROWS):
-        chunk = np.asarray(X[start : start + CHUNK_ROWS], dtype=np.float64)
+        # As float32 first: arrays were converted to it, memory maps of float64 were not.
+        chunk = np.asarray(X[start : start + CHUNK_ROWS], dtype=np.float32).astype(np.float64)
         total += float(np.vdot(chunk, chunk))
     return float(np.sqrt(total / X.size)) or 1.0
 
@@ -151,6 +152,11 @@ class Batches:
 
     def __len__(self):
         return self.steps or -(-len(self.rows) // self.batch_size)
+
+    @property
+    def smallest(self):
+        """Rows of the smallest batch."""
+        return self.batch_size if self.steps else len(self.rows) // len(self)
 
     def __iter__(self):
         for index in self._indices():

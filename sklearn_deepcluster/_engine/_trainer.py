@@ -6,7 +6,7 @@ import dataclasses
 
 import torch
 
-from sklearn_deepcluster._engine._net import IndexedNet, Progress
+from sklearn_deepcluster._engine._net import Callback, IndexedNet, Progress
 from sklearn_deepcluster._engine._rows import Batches, map_blocks
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
 from sklearn_deepcluster.nn import Corruption
@@ -99,8 +99,8 @@ class Trainer:
         FloatingPointError
             If the loss leaves the finite numbers.
         """
-        self._check_batch_norm(module)
         batches = Batches(rows, self.batch_size, generator(seed), steps=steps)
+        self.check_batch_norm(module, batches.smallest)
         net = self._net(module, objective, stage, epochs, schedule)
         corruptions = [m for m in module.modules() if noise and isinstance(m, Corruption)]
         draws = (
@@ -116,11 +116,25 @@ class Trainer:
                 net.notify("on_train_begin", X=None, y=None)
                 net.fit_loop(batches, epochs=epochs)
                 net.notify("on_train_end", X=None, y=None)
+                if not all(torch.isfinite(p).all() for p in module.parameters()):
+                    raise net.diverged("the weights are not finite")
             finally:
                 for layer in corruptions:
                     layer.generator = None
                 module.eval()
         return net.history.to_list()
+
+    def check(self):
+        """Refuse callbacks and parameters that the net would not take, before any training."""
+        for item in self.callbacks or ():
+            callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+            if not isinstance(callback, Callback) and not (
+                isinstance(callback, type) and issubclass(callback, Callback)
+            ):
+                raise ValueError(f"callbacks holds {item!r}, which is no skorch callback.")
+        stand_in = torch.nn.utils.skip_init(torch.nn.Linear, 1, 1)  # draws nothing
+        silent = dataclasses.replace(self, callbacks=None, verbose=0)
+        silent._initialize(silent._net(stand_in, torch.nn.Identity(), "check", 0, ()))
 
     def embed(self, function, rows):
         """Apply `function` to all rows in the precision of the training; float32 (n, e)."""
@@ -161,11 +175,14 @@ class Trainer:
         try:
             net.initialize()
         except (TypeError, ValueError) as exc:
-            if not self.net_params:
-                raise
-            raise ValueError(f"net_params={self.net_params!r} was refused: {exc}") from exc
+            name = "net_params" if self.net_params else "optimizer"
+            raise ValueError(f"{name}={getattr(self, name)!r} was refused: {exc}") from exc
 
-    def _check_batch_norm(self, module):
+    def check_batch_norm(self, module, smallest):
+        """Refuse batches of which the `smallest` has one row where the module cannot take it."""
         norm = torch.nn.modules.batchnorm._BatchNorm
-        if self.batch_size == 1 and any(isinstance(m, norm) for m in module.modules()):
-            raise ValueError("batch_size=1 cannot train a module with batch normalisation.")
+        if smallest == 1 and any(isinstance(m, norm) for m in module.modules()):
+            raise ValueError(
+                f"batch_size={self.batch_size} cannot train a module with batch normalisation: "
+                "some batch has one row."
+            )

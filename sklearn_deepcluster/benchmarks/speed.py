@@ -78,9 +78,9 @@ def _layers(sizes):
 
 
 def _fit_autoencoder(X, epochs, precision):
-    Autoencoder(
-        max_epochs=epochs, min_steps=0, precision=precision, device="cpu", random_state=0
-    ).fit(X)
+    # Without noise: the plain loops have none.
+    autoencoder = Autoencoder(noise=0.0, max_epochs=epochs, min_steps=0, random_state=0)
+    autoencoder.set_params(batch_size=BATCH, precision=precision, device="cpu").fit(X)
 
 
 def measure_steps(rounds=3, epochs=3):
@@ -149,6 +149,7 @@ def measure_search(pretraining_steps=600, clustering_steps=200, n_rows=3000):
         autoencoder=Autoencoder(max_epochs=1, min_steps=pretraining_steps),
         max_epochs=1,
         min_steps=clustering_steps,
+        update_interval=min(30, clustering_steps),
         tol=0,
         device="cpu",
         random_state=0,

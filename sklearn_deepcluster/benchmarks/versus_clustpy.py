@@ -6,9 +6,10 @@ environment of its own, with the version of torch that runs here. Both sides get
 epochs, and an initial k-means with 20 starts. Every fit runs in a fresh process, warmed up by a
 tiny fit; the steps of the optimisers are counted and must be equal.
 
-What differs is each package's own: this one scales its input and refreshes targets over all rows,
-ClustPy makes them within the batch and ends with one more k-means, whose labels are its
-``labels_``. Its NMI is that of these or of the method's own labels, whichever has the better mean.
+What differs is each package's own default: this one scales its input, corrupts it in pretraining
+and refreshes targets over all rows; ClustPy makes them within the batch and ends with one more
+k-means, whose labels are its ``labels_``; each has its own weight of IDEC's terms. The NMI of
+ClustPy is that of its ``labels_`` or of the method's own, whichever has the better mean.
 """
 
 import argparse

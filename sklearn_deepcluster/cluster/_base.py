@@ -217,6 +217,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                     f"autoencoder was fitted on {fitted.n_features_in_} features; "
                     f"X has {X.shape[1]}."
                 )
+        else:
+            self._autoencoder()._validate_params()
+        if self.batch_size == 1 and self._autoencoder()._draws_globally():
+            # Only modules of the user have batch normalisation.
+            self._trainer().check_batch_norm(self._rebuild_module(), smallest=1)
         if resume and len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("warm_start cannot go on with another n_clusters.")
         if isinstance(self.init, str):
@@ -225,8 +230,13 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                     f"init={self.init!r} is not known; use 'k-means', an array of centres "
                     "(n_clusters, n_components) or a clusterer."
                 )
-        elif not hasattr(self.init, "fit_predict"):
-            centers = check_array(self.init, dtype=np.float32, input_name="init")
+        elif not _is_clusterer(self.init):
+            try:
+                centers = check_array(self.init, dtype=np.float32, input_name="init")
+            except (TypeError, ValueError) as exc:
+                raise ValueError(
+                    f"init={self.init!r} is no array of centres (n_clusters, n_components): {exc}"
+                ) from exc
             if len(centers) != self.n_clusters:
                 raise ValueError(f"init has {len(centers)} centres; n_clusters={self.n_clusters}.")
             autoencoder = self._autoencoder()
@@ -326,7 +336,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         if isinstance(self.init, str):
             clusterer = KMeans(self.n_clusters, n_init=KMEANS_STARTS, random_state=seed).fit(z)
             return cluster_means(z, clusterer.labels_, clusterer.cluster_centers_)
-        if not hasattr(self.init, "fit_predict"):
+        if not _is_clusterer(self.init):
             centers = np.array(self.init, dtype=np.float32)
             if centers.shape[1] != z.shape[1]:
                 raise ValueError(
@@ -469,6 +479,10 @@ def _history(epochs):
     )
     history = {"loss": [row["train_loss"] for row in epochs if "train_loss" in row]}
     return history | {name: [row[name] for row in epochs if name in row] for name in names}
+
+
+def _is_clusterer(init):
+    return hasattr(init, "fit_predict") and not isinstance(init, type)
 
 
 def _fit_representation(key, autoencoder, X, verbose):

@@ -30,7 +30,7 @@ def test_the_plain_loop_makes_the_steps_it_should(tiny, fused):
 
 
 def test_the_plain_network_is_the_one_of_the_autoencoder():
-    ours = Autoencoder(max_epochs=1, min_steps=0, batch_size=4).fit(np.ones((4, 784)))
+    ours = Autoencoder(noise=0.0, max_epochs=1, min_steps=0).fit(np.ones((4, 784)))
     shapes = [tuple(p.shape) for p in ours.module_.parameters()]
     layers = [*speed._layers(speed.SIZES), *speed._layers(speed.SIZES[::-1])]
     assert [tuple(p.shape) for p in torch.nn.Sequential(*layers).parameters()] == shapes
@@ -59,7 +59,7 @@ def test_unequal_steps_are_an_error(tiny, monkeypatch):
 
 
 def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refit():
-    result = speed.measure_search(pretraining_steps=1, clustering_steps=1, n_rows=90)
+    result = speed.measure_search(pretraining_steps=1, clustering_steps=1, n_rows=150)
     assert result["pretrainings"] == 4
     assert result["fits"] == 13
     expected = 4 * result["P_seconds"] + 13 * result["C_seconds"]

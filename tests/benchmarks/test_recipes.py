@@ -53,10 +53,11 @@ def test_configurations_are_valid_for_the_estimators(recipe, dataset, config):
 
 
 @pytest.mark.parametrize(("recipe", "dataset", "config"), CONFIGS)
-def test_paper_configurations_do_not_rescale_the_input(recipe, dataset, config):
+def test_paper_configurations_neither_rescale_nor_corrupt_the_input(recipe, dataset, config):
     settings = recipe.config(config, dataset)
     if config == "paper":
         assert settings.representation["scale"] is None
+        assert settings.representation["noise"] == 0
         assert settings.source
     else:
         assert settings.factor == 1

@@ -111,7 +111,7 @@ def test_zero_seeds_are_refused(tmp_path):
 
 @pytest.fixture
 def small(monkeypatch):
-    """A data set of 60 images with 30 held out, and two recipes with one small autoencoder."""
+    """A data set of 60 images with 30 held out, and recipes with small autoencoders."""
     rng = np.random.default_rng(0)
     X = rng.random((90, 4, 4), dtype=np.float32)
     y = np.arange(90) % 3
@@ -130,6 +130,19 @@ def small(monkeypatch):
         )
         for name, (estimator, slot, params) in names.items()
     }
+    tiny_recipes["dekm-f"] = recipes.Recipe(
+        "dekm-f",
+        "dekm-f",
+        "DEKM",
+        representation="ConvAutoencoder",
+        default={"batch_size": None},
+        paper={
+            "small": recipes.Config(
+                {"filters": (2,), "kernel_sizes": (3,), "max_epochs": 1, "min_steps": 3},
+                {"max_iter": 1, "update_interval": 1},
+            )
+        },
+    )
     sources = {"small": Source(None, 3, white=1, n_seeds=2)}
     monkeypatch.setattr(_run, "SOURCES", sources)
     monkeypatch.setattr(recipes, "SOURCES", sources)
@@ -169,6 +182,15 @@ def test_a_record_holds_what_was_run(small, tmp_path):
     accuracy = _run.unsupervised_accuracy
     drop = accuracy(small.y_test, kmeans.predict(flat[1])) - accuracy(small.y, kmeans.labels_)
     assert saved["kmeans_drop"] == pytest.approx(drop)
+
+
+def test_convolutional_representations_get_images(small, tmp_path):
+    (path,) = run(["dekm-f"], "small", config="paper", n_seeds=1, out=tmp_path, report=silent)
+    saved = json.loads(path.read_text())
+    assert saved["representation"] == "ConvAutoencoder"
+    assert saved["n_features"] == 16
+    assert saved["parameters"]["batch_size"] is None
+    assert saved["parameters"]["max_iter"] == 1
 
 
 def test_default_is_the_default_representation_of_the_clusterer():

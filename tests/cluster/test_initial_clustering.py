@@ -70,9 +70,11 @@ def test_k_means_has_twenty_starts_and_gives_the_means(frozen, blobs, spy, monke
 
 @pytest.mark.parametrize("as_type", [np.array, np.float32, list], ids=["f8", "f4", "list"])
 def test_centres_are_taken_as_they_are(frozen, blobs, spy, as_type):
-    given = [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [-1.0, 0.0, -2.0]]
+    X, y = blobs
+    given = np.round(loop_means(frozen.transform(X), y), 1).tolist()
     init = as_type(given)
-    np.testing.assert_array_equal(first_centres(frozen, blobs[0], spy, init=init), given)
+    found = first_centres(frozen, X, spy, init=init)
+    np.testing.assert_array_equal(found, np.float32(given))
     np.testing.assert_array_equal(init, given)
 
 
@@ -153,12 +155,25 @@ def test_dekm_starts_its_k_means_from_it(frozen, blobs):
         (np.zeros((4, 3)), "init has 4 centres; n_clusters=3"),
         (np.zeros((3, 2)), "init has centres in 2 dimensions; the embedding has 3"),
         (np.full((3, 3), np.nan), "init contains NaN"),
-        (3, "init"),
+        (3, "init=3 is no array of centres"),
+        (None, "init=None is no array of centres"),
+        (np.zeros((1, 3, 3)), "init=.* is no array of centres"),
     ],
-    ids=["noise", "some-noise", "too-few", "name", "number", "width", "nan", "scalar"],
+    ids=[
+        "noise",
+        "some-noise",
+        "too-few",
+        "name",
+        "number",
+        "width",
+        "nan",
+        "scalar",
+        "None",
+        "cube",
+    ],
 )
 def test_what_cannot_be_started_from_is_refused(frozen, blobs, init, match):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError, match=f"(?s){match}"):
         quick(frozen, init=init).fit(blobs[0])
 
 

@@ -13,6 +13,7 @@ TEXT = sqrt(2000)
 # DEC-keras, on MNIST: 300 epochs of SGD.
 DEC_KERAS_MNIST = {
     "scale": None,
+    "noise": 0.0,
     "optimizer": "sgd",
     "lr": 1.0,
     "momentum": 0.9,
@@ -26,6 +27,7 @@ DEC_KERAS_TEXT = {**DEC_KERAS_MNIST, "max_epochs": 50}
 # DEC-keras, on USPS: 50 epochs of Adam.
 DEC_KERAS_USPS = {
     "scale": None,
+    "noise": 0.0,
     "optimizer": "adam",
     "lr": 1e-3,
     "max_epochs": 50,
@@ -50,6 +52,7 @@ def stacked_denoising(layerwise_epochs):
     """
     return {
         "scale": None,
+        "noise": 0.0,  # of the whole network
         "layerwise_epochs": layerwise_epochs,
         "optimizer": "sgd",
         "lr": 0.1,
