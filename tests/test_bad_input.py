@@ -27,6 +27,7 @@ from tests._instances import (
     accepts,
     blobs,
     fitted,
+    same_weights,
     tiny,
     tiny_autoencoder,
     tiny_conv_autoencoder,
@@ -274,7 +275,7 @@ def bad_parameters():
                     yield pytest.param(name, parameter, value, id=f"{name}-{parameter}-{i}")
 
 
-@pytest.mark.parametrize(("name", "parameter", "value"), bad_parameters())
+@pytest.mark.parametrize(("name", "parameter", "value"), list(bad_parameters()))
 def test_bad_parameters_are_refused_by_name(name, parameter, value, no_training):
     estimator = tiny(name).set_params(**{parameter: value})
     with pytest.raises(ValueError, match=parameter.removeprefix("autoencoder__")):
@@ -334,8 +335,11 @@ def test_images_too_small_for_the_network_are_refused(name, shape, no_training):
 def test_flat_rows_are_never_too_short_for_the_network(name):
     prefix = "autoencoder__" if name in CLUSTERERS else ""
     deep = {f"{prefix}filters": (2, 2, 2), f"{prefix}kernel_sizes": (3, 3, 3)}
-    estimator = tiny(name, **deep).fit(blobs()[0][:, :3])
-    assert np.isfinite(estimator.transform(blobs()[0][:, :3])).all()
+    X = blobs()[0][:, :3]
+    # In bfloat16 the gradients of maps one pixel wide once were uninitialised memory.
+    estimators = [tiny(name, **deep, precision="bfloat16").fit(X) for _ in range(5)]
+    assert np.isfinite(estimators[0].transform(X)).all()
+    assert all(same_weights(estimators[0], other) for other in estimators)
 
 
 # -- modules of the user -------------------------------------------------------------------------

@@ -136,14 +136,16 @@ class Batches:
 
     With ``steps=None`` an epoch visits every row once in a new order, in batches whose sizes
     differ by at most one (no tiny last batch). With ``steps=s`` an epoch is `s` batches from one
-    fixed order, drawn once, in which the position goes on from epoch to epoch and wraps around.
+    fixed order, drawn once, in which the position goes on from epoch to epoch and wraps around;
+    the last epoch is shorter where `max_steps` says so.
     """
 
-    def __init__(self, rows, batch_size, generator, *, steps=None):
+    def __init__(self, rows, batch_size, generator, *, steps=None, max_steps=None):
         self.rows = rows
         self.batch_size = min(batch_size or len(rows), len(rows))
         self.generator = generator
         self.steps = steps
+        self._steps_left = float("inf") if max_steps is None else max_steps
         self._position = 0
         self._order = None if steps is None else self._new_order()
 
@@ -167,6 +169,7 @@ class Batches:
             yield from self._new_order().tensor_split(len(self))
             return
         n, b = len(self.rows), self.batch_size
-        for _ in range(self.steps):
+        for _ in range(min(self.steps, self._steps_left)):
+            self._steps_left -= 1
             yield self._order[(self._position + torch.arange(b)) % n]
             self._position = (self._position + b) % n

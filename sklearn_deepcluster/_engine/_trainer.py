@@ -71,7 +71,18 @@ class Trainer:
     global_rng: bool = False
 
     def train(
-        self, module, objective, rows, *, seed, stage, epochs, steps=None, noise=False, schedule=()
+        self,
+        module,
+        objective,
+        rows,
+        *,
+        seed,
+        stage,
+        epochs,
+        steps=None,
+        max_steps=None,
+        noise=False,
+        schedule=(),
     ):
         """Train `module` in place; return the net's history as a list of dicts, one per epoch.
 
@@ -89,6 +100,8 @@ class Trainer:
         epochs : int
         steps : int or None
             Steps per epoch; None visits every row once.
+        max_steps : int or None
+            Steps in all, where the last epoch is to be shorter.
         noise : bool
             Switch on the corruption layers of `module`.
         schedule : sequence of skorch callbacks
@@ -99,7 +112,7 @@ class Trainer:
         FloatingPointError
             If the loss leaves the finite numbers.
         """
-        batches = Batches(rows, self.batch_size, generator(seed), steps=steps)
+        batches = Batches(rows, self.batch_size, generator(seed), steps=steps, max_steps=max_steps)
         self.check_batch_norm(module, batches.smallest)
         net = self._net(module, objective, stage, epochs, schedule)
         corruptions = [m for m in module.modules() if noise and isinstance(m, Corruption)]

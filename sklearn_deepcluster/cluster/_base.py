@@ -75,16 +75,17 @@ class Task:
             )
         return z
 
-    def train(self, objective, *, epochs, steps, schedule):
-        """Train module and objective for up to `epochs` rounds of `steps` steps."""
+    def train(self, objective, *, rounds, steps, schedule, max_steps=None):
+        """Train module and objective for up to `rounds` rounds of `steps` steps."""
         return self.trainer.train(
             self.module,
             objective,
             self.rows,
             seed=self.seed,
             stage=self.stage,
-            epochs=epochs,
+            epochs=rounds,
             steps=steps,
+            max_steps=max_steps,
             schedule=[schedule],
         )
 

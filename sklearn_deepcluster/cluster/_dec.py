@@ -299,8 +299,9 @@ class DEC(BaseDeepClusterer):
         objective.to(task.trainer.device)
         history = task.train(
             objective,
-            epochs=-(-steps // interval),
+            rounds=-(-steps // interval),
             steps=interval,
+            max_steps=steps,
             schedule=TargetRefresh(task, objective, self.tol),
         )
         return objective.centers.detach(), history

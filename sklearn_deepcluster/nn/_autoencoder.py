@@ -5,7 +5,14 @@ import itertools
 import torch
 from torch import nn
 
-from sklearn_deepcluster.nn._layers import ACTIVATIONS, TiedLinear, initialize, linear
+from sklearn_deepcluster.nn._layers import (
+    ACTIVATIONS,
+    Conv2d,
+    ConvTranspose2d,
+    TiedLinear,
+    initialize,
+    linear,
+)
 
 
 class AutoencoderModule(nn.Module):
@@ -98,7 +105,7 @@ def conv_encoder(sample_shape, filters, kernel_sizes, n_components, generator, a
     layers = []
     for n_in, n_out, kernel in zip((channels, *filters), filters, kernel_sizes, strict=False):
         layer = nn.utils.skip_init(
-            nn.Conv2d, n_in, n_out, kernel, stride=2, padding=kernel // 2, dtype=torch.float32
+            Conv2d, n_in, n_out, kernel, stride=2, padding=kernel // 2, dtype=torch.float32
         )
         layers += [initialize(layer, generator), ACTIVATIONS[activation]()]
     side = conv_sizes(height, width, len(filters))[-1]
@@ -132,7 +139,7 @@ def conv_decoder(
         )
         kernel = kernel_sizes[level]
         layer = nn.utils.skip_init(
-            nn.ConvTranspose2d,
+            ConvTranspose2d,
             filters[level],
             outputs[level],
             kernel,

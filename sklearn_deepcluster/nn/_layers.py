@@ -83,6 +83,28 @@ class Dropout(Corruption):
         return x * keep / (1.0 - self.rate)
 
 
+class _NarrowInFloat32:
+    """Makes a convolution take maps one pixel wide in float32, also under autocast.
+
+    oneDNN's bfloat16 gradient leaves the columns of the kernel that see only padding
+    uninitialised: their weights would become random or infinite.
+    """
+
+    def forward(self, x):
+        if x.shape[-1] > 1:
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+class Conv2d(_NarrowInFloat32, nn.Conv2d):
+    pass
+
+
+class ConvTranspose2d(_NarrowInFloat32, nn.ConvTranspose2d):
+    pass
+
+
 class TiedLinear(nn.Module):
     """The transpose of another linear layer, with a bias of its own.
 

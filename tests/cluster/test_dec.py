@@ -48,11 +48,11 @@ def sharpened(q):
 # --- the whole algorithm on a linear encoder
 
 
-def reference(X, W, b, mu, *, order, batch_size, rounds, steps, lr, alpha):
-    """ALGORITHM: refresh P over all rows, then `steps` steps of SGD by the paper's gradients."""
+def reference(X, W, b, mu, *, order, batch_size, rounds, lr, alpha):
+    """ALGORITHM: refresh P over all rows, then steps of SGD by the paper's gradients, per round."""
     position, history = 0, {"loss": [], "label_change": []}
     labels = None
-    for _ in range(rounds):
+    for steps in rounds:
         q = soft_assignment(X @ W.T + b, mu, alpha)
         p = sharpened(q)
         if labels is not None:
@@ -94,7 +94,7 @@ def test_several_rounds_equal_the_papers_algorithm(alpha):
         initial_centers=lambda z: start,
         stage="test",
     )
-    # 4 epochs of 4 steps are 16 steps: 3 rounds of 5 and one begun.
+    # 4 epochs of 4 steps are 16 steps: 3 rounds of 5, and one of a single step.
     dec = DEC(3, alpha=alpha, max_epochs=4, min_steps=0, batch_size=6, update_interval=5, tol=0.0)
     centers, history = dec._optimize(task)
     W, b, mu, expected = reference(
@@ -103,8 +103,7 @@ def test_several_rounds_equal_the_papers_algorithm(alpha):
         start.double().numpy(),
         order=shuffled_order(23, 4, generator(7)).tolist(),
         batch_size=6,
-        rounds=4,
-        steps=5,
+        rounds=[5, 5, 5, 1],
         lr=0.3,
         alpha=alpha,
     )
@@ -156,11 +155,11 @@ def test_refreshes_embed_in_evaluation_mode(unfitted, blobs, spy, embed):
 
 
 def planned(n_samples, **params):
-    """What DEC asks the engine to do for so many rows: (rounds, steps a round)."""
+    """What DEC asks the engine to do for so many rows: (rounds, steps a round, steps in all)."""
     plan = {}
 
-    def train(objective, *, epochs, steps, schedule):
-        plan.update(rounds=epochs, steps=steps)
+    def train(objective, *, rounds, steps, max_steps, schedule):
+        plan.update(rounds=rounds, steps=steps, in_all=max_steps)
         return []
 
     task = SimpleNamespace(
@@ -171,7 +170,7 @@ def planned(n_samples, **params):
         train=train,
     )
     DEC(3, **params)._optimize(task)
-    return plan["rounds"], plan["steps"]
+    return plan["rounds"], plan["steps"], plan["in_all"]
 
 
 @pytest.mark.parametrize(
@@ -193,8 +192,8 @@ def test_auto_interval_is_half_an_epoch_between_30_and_140_steps(n_samples, inte
 )
 def test_rounds_make_the_promised_steps(n_samples, params, steps):
     for interval in (1, 7, 30):
-        rounds, per_round = planned(n_samples, update_interval=interval, **params)
-        assert per_round == interval
+        rounds, per_round, in_all = planned(n_samples, update_interval=interval, **params)
+        assert per_round == interval and in_all == steps
         assert rounds == math.ceil(steps / interval)
 
 

@@ -158,6 +158,15 @@ def test_rounds_of_steps_go_on_through_one_fixed_order(n, b, steps):
             position += b
 
 
+@pytest.mark.parametrize(("steps", "max_steps", "sizes"), [(5, 12, [5, 5, 2]), (4, 8, [4, 4])])
+def test_the_last_round_is_shorter_where_the_steps_run_out(steps, max_steps, sizes):
+    batches = Batches(Rows(table(10)), 4, rng(), steps=steps, max_steps=max_steps)
+    whole = Batches(Rows(table(10)), 4, rng(), steps=max_steps)
+    rounds = [[index.tolist() for _, index in batches] for _ in sizes]
+    assert [len(indices) for indices in rounds] == sizes
+    assert sum(rounds, []) == [index.tolist() for _, index in whole]
+
+
 # --- scale
 
 
@@ -165,7 +174,8 @@ def test_rounds_of_steps_go_on_through_one_fixed_order(n, b, steps):
 def test_root_mean_square_equals_numpy(dtype, monkeypatch):
     monkeypatch.setattr(_rows, "CHUNK_ROWS", 7)
     X = table(50, 4, dtype)
-    expected = np.sqrt(np.mean(np.square(X.astype(np.float64))))
+    # Of the values that the network sees: as float32, summed in float64.
+    expected = np.sqrt(np.mean(np.square(X.astype(np.float32).astype(np.float64))))
     assert root_mean_square(X) == pytest.approx(expected, rel=1e-12)
 
 
