@@ -122,6 +122,7 @@ def test_bad_data_are_refused_by_fit(name, make, match, tmp_path, no_training):
         tiny(name).fit(make(tmp_path))
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names")
 @every_estimator
 @pytest.mark.parametrize(("make", "match"), BAD_X.values(), ids=BAD_X.keys())
 def test_bad_data_are_refused_after_fit(name, make, match, tmp_path):
@@ -331,6 +332,7 @@ def test_images_too_small_for_the_network_are_refused(name, shape, no_training):
         tiny(name, **deep, **{f"{prefix}sample_shape": shape}).fit(X)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", ["ConvAutoencoder", "DCEC"])
 def test_flat_rows_are_never_too_short_for_the_network(name):
     prefix = "autoencoder__" if name in CLUSTERERS else ""

@@ -331,6 +331,7 @@ def test_hardly_more_rows_than_clusters(name, extra):
     assert np.isfinite(estimator.cluster_centers_).all()
 
 
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 @every_clusterer
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_equal_rows_give_one_cluster_and_a_warning(name, value):

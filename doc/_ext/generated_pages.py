@@ -136,9 +136,10 @@ def api_page(room, names):
 
 
 def reproduction_tables():
-    """The tables of the committed records."""
+    """The tables of the committed records, results first, restarts last."""
     benchmarks = importlib.import_module(f"{PACKAGE}.benchmarks")
-    return (benchmarks.table(format="rst") or "There are no records yet.") + "\n"
+    parts = [benchmarks.table(format="rst"), benchmarks.restarts(format="rst")]
+    return ("\n\n".join(filter(None, parts)) or "There are no records yet.") + "\n"
 
 
 def changelog(text):

@@ -1,8 +1,8 @@
-"""Command line of the benchmarks: list, run, table."""
+"""Command line of the benchmarks: list, run, table, restarts."""
 
 import argparse
 
-from sklearn_deepcluster.benchmarks import _machine, _records, run, table
+from sklearn_deepcluster.benchmarks import _machine, _records, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import SOURCES
 from sklearn_deepcluster.benchmarks._run import chosen
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
@@ -39,6 +39,11 @@ def _parser():
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.add_argument("--dataset", help="only this data set")
     command.set_defaults(command=_table)
+    _add_out(command)
+
+    command = commands.add_parser("restarts", help="how the restart score ranks the seeds")
+    command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
+    command.set_defaults(command=_restarts)
     _add_out(command)
     return parser
 
@@ -85,6 +90,10 @@ def _run(args, parser):
 
 def _table(args, parser):
     print(table(args.out, args.format, dataset=args.dataset) or f"no records in {args.out}")
+
+
+def _restarts(args, parser):
+    print(restarts(args.out, args.format) or f"too few records in {args.out}")
 
 
 if __name__ == "__main__":

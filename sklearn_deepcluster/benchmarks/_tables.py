@@ -2,6 +2,8 @@
 
 import statistics
 
+from scipy.stats import spearmanr
+
 from sklearn_deepcluster.benchmarks._data import SOURCES
 from sklearn_deepcluster.benchmarks._records import default_folder, read_records
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
@@ -69,6 +71,45 @@ def table(records_dir=None, format="markdown", *, dataset=None):
         caption = _CAPTION.get(name, name)
         parts.append(_RENDER[format](caption, head, _rows(name, groups[name])))
     return "\n\n".join(parts)
+
+
+def restarts(records_dir=None, format="markdown", *, min_seeds=5):
+    """Render how well the restart score ranks the runs of each method.
+
+    Per method and data set with enough seeds: the rank correlation (Spearman) of the restart
+    score with ACC over the seeds, the mean ACC, the ACC of the run that the score would keep, and
+    the best ACC of all.
+
+    Parameters
+    ----------
+    records_dir : path-like, default=None
+        Folder of the records; None is that of ``python -m sklearn_deepcluster.benchmarks``.
+    format : {"markdown", "rst"}, default="markdown"
+    min_seeds : int, default=5
+
+    Returns
+    -------
+    text : str
+        Empty where there are too few records.
+    """
+    groups = {}
+    for record in read_records(default_folder() if records_dir is None else records_dir):
+        if record["n_clusters"] == record["scores"]["n_clusters_found"]:
+            key = (record["dataset"], record["title"], record["config"])
+            groups.setdefault(key, []).append(record)
+    rows = []
+    for (dataset, title, config), runs in sorted(groups.items()):
+        if len(runs) < min_seeds or runs[0]["restart_score"] is None:
+            continue
+        acc = [run["scores"]["acc"] for run in runs]
+        scores = [run["restart_score"] for run in runs]
+        kept = acc[max(range(len(runs)), key=scores.__getitem__)]
+        cells = [f"{spearmanr(scores, acc).statistic:+.2f}"]
+        cells += [f"{value:.3f}" for value in (statistics.fmean(acc), kept, max(acc))]
+        rows.append([dataset, title, config, str(len(runs)), *cells])
+    head = ("data", "method", "configuration", "seeds", "rank correlation", "mean ACC")
+    head += ("ACC kept by the score", "best ACC")
+    return _RENDER[format]("restart score against ACC", head, rows) if rows else ""
 
 
 def _rows(dataset, records):

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_deepcluster.benchmarks import __main__ as command
-from sklearn_deepcluster.benchmarks import _run, recipes, run, table
+from sklearn_deepcluster.benchmarks import _run, recipes, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import Data, Source, load
 from sklearn_deepcluster.benchmarks._records import write_record
 
@@ -278,3 +278,27 @@ def test_no_records_no_table(tmp_path):
 def test_unknown_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match="format must be one of .*, got 'html'"):
         table(tmp_path, "html")
+
+
+def test_restarts_rank_the_seeds_by_score(tmp_path):
+    acc, scores = [0.5, 0.7, 0.6, 0.9, 0.8], [1.0, 2.0, 3.0, 4.0, 5.0]
+    runs = [
+        record(seed=seed, acc=a, restart_score=s, n_clusters=10)
+        for seed, (a, s) in enumerate(zip(acc, scores, strict=True))
+    ]
+    for run_ in runs:
+        run_["scores"]["n_clusters_found"] = 10
+    write(tmp_path, *runs)
+    row = cells(restarts(tmp_path), "usps")
+    assert (row["method"], row["seeds"]) == ("DEC", "5")
+    # Ranks 1 3 2 5 4 against 1 2 3 4 5: 1 - 6 (0 + 1 + 1 + 1 + 1) / (5 (25 - 1)).
+    assert row["rank correlation"] == "+0.80"
+    assert (row["mean ACC"], row["ACC kept by the score"], row["best ACC"]) == (
+        "0.700",
+        "0.800",
+        "0.900",
+    )
+    # A run that lost a cluster would lose to the others, so it is not ranked.
+    runs[0]["scores"]["n_clusters_found"] = 9
+    write(tmp_path, *runs)
+    assert restarts(tmp_path) == ""
