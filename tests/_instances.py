@@ -14,7 +14,7 @@ from sklearn_deepcluster.utils.discovery import all_estimators
 N_SAMPLES, N_FEATURES, N_CLUSTERS = 300, 16, 3
 IMAGE = (4, 4)  # the same rows as images
 
-_TRAINING = {"n_components": 2, "max_epochs": 1, "min_steps": 60, "batch_size": 64, "lr": 5e-3}
+_TRAINING = {"n_components": 2, "max_epochs": 1, "min_steps": 40, "batch_size": 64, "lr": 1e-2}
 
 
 def tiny_autoencoder(**params):
