@@ -268,6 +268,7 @@ init = np.arange(2.0 * N_CLUSTERS).reshape(N_CLUSTERS, 2)
 def quick(name):
     training = {"batch_size": 2048, "min_steps": 0, "max_epochs": 1}
     network = {**training, "noise": 0.0, "filters": (1,), "kernel_sizes": (1,)}
+    network["precision"] = own_precision = "float32"
     network["sample_shape"] = (20, 20)
     own = {**training, "max_iter": 1, "update_interval": 10, "init": init}
     if name in CLUSTERERS:

@@ -17,7 +17,7 @@ def resolve_device(device):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-        torch.empty(0, device=resolved)
+        torch.zeros(1, device=resolved).cpu()  # a "meta" tensor has no values
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as exc:
         raise ValueError(
             f"device={device!r} is not available here: {str(exc).splitlines()[0]} "

@@ -76,9 +76,9 @@ class IndexedNet(NeuralNet):
         """Run `epochs` epochs over the batches X, or fewer if a callback stops the training."""
         self.check_training_readiness()
         self.stop_training = False
-        for _ in range(epochs):
+        for epoch in range(epochs):
             self._notify_epoch("on_epoch_begin", X)
-            if self.stop_training:
+            if self.stop_training and epoch > 0:  # there is no result without one epoch
                 break
             self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
             self._notify_epoch("on_epoch_end", X)

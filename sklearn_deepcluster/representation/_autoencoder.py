@@ -3,7 +3,7 @@
 References: Xie, Girshick, Farhadi, "Unsupervised Deep Embedding for Clustering Analysis" (ICML
 2016), sections 3.2 and 4; Vincent et al., "Stacked Denoising Autoencoders" (JMLR 2010).
 Deviations: Adam for one end-to-end training by default (greedy layer-wise training is an option),
-Glorot's initialisation, a learned input scale.
+with masking noise on the input; Glorot's initialisation, a learned input scale.
 """
 
 import functools
@@ -71,7 +71,8 @@ class Autoencoder(BaseAutoencoder):
         [0, 1] and needs ``scale=None``.
 
     noise : float, default=0.2
-        Fraction of entries that are corrupted during training, in [0, 1).
+        Fraction of entries that are corrupted during training, in [0, 1). The embedding of a
+        denoising autoencoder clusters better, most of all on small data.
 
     noise_kind : {"masking", "dropout"}, default="masking"
         "masking" sets input entries to zero; "dropout" drops entries before every linear
@@ -81,8 +82,8 @@ class Autoencoder(BaseAutoencoder):
         The decoder uses the transposed weights of the encoder.
 
     layerwise_epochs : int, default=0
-        Epochs of greedy layer-wise denoising training per layer (dropout of `noise`, or 0.2 if
-        that is 0, on each layer's input and code) before the whole network is trained.
+        Epochs of greedy layer-wise denoising training per layer (dropout of `noise`, or 0.2
+        where that is 0, on each layer's input and code) before the whole network is trained.
 
     module : torch.nn.Module or callable, default=None
         Your own network instead: a module with attributes ``encoder`` and ``decoder`` (copied,

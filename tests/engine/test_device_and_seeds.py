@@ -104,3 +104,8 @@ def test_blocks_with_the_seeded_global_generator_do_not_overlap():
         assert len(draws[seed]) == 20
         assert all(torch.equal(draw, draws[seed][0]) for draw in draws[seed])
     assert not torch.equal(draws[0][0], draws[1][0])
+
+
+def test_a_device_without_memory_is_refused():
+    with pytest.raises(ValueError, match="device='meta'"):
+        resolve_device("meta")

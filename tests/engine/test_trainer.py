@@ -8,6 +8,7 @@ import torch
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
+from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster._engine import OPTIMIZERS, Callback, Rows, Trainer
 from sklearn_deepcluster.losses import ReconstructionLoss
 from sklearn_deepcluster.nn import AutoencoderModule, Dropout, MaskingNoise, mlp
@@ -462,3 +463,12 @@ def test_progress_is_shown_when_asked_for(capsys):
     train(epochs=2, settings={"verbose": 1})
     err = capsys.readouterr().err
     assert "the stage" in err and "2/2" in err and "loss" in err
+
+
+def test_a_stop_before_the_first_epoch_waits_for_its_end():
+    class Eager(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            net.stop_training = True
+
+    ae = Autoencoder(hidden_layer_sizes=(4,), n_components=2, callbacks=[Eager()], random_state=0)
+    assert ae.fit(np.eye(5, dtype=np.float32)).n_iter_ == 1
