@@ -159,8 +159,8 @@ class DEKM(BaseDeepClusterer):
 
     batch_size : int or "auto", default="auto"
         Rows per step; more than there are rows means one batch. "auto" is 256, and on small data
-        a 25th of the rows but at least 64: small steps cost less and cluster no worse. None is all rows in every
-        step, the paper's DEKM_F.
+        a 25th of the rows but at least 64: small steps cost less and cluster no worse. None is
+        all rows in every step, the paper's DEKM_F.
 
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
             default="adam"
