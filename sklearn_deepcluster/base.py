@@ -25,7 +25,7 @@ from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 POSITIVE_INT = [Interval(numbers.Integral, 1, None, closed="left")]
 
 TRAINING_CONSTRAINTS = {
-    "batch_size": [*POSITIVE_INT, StrOptions({"auto"})],
+    "batch_size": POSITIVE_INT,
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
     "lr": [Interval(numbers.Real, 0, None, closed="neither")],
     "momentum": [Interval(numbers.Real, 0, 1, closed="left")],
@@ -62,12 +62,12 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self.sample_shape_ = tuple(shape[1:]) if len(shape) > 2 else (X.shape[1],)
         return X
 
-    def _trainer(self, n_samples, **overrides):
-        """The engine with this estimator's training parameters for so many rows, checked."""
+    def _trainer(self, **overrides):
+        """The engine with this estimator's training parameters, checked."""
         device = resolve_device(self.device)
         params = {
             "autocast": uses_bfloat16(self.precision, device),
-            "batch_size": resolve_batch_size(self.batch_size, n_samples),
+            "batch_size": self.batch_size,
             "optimizer": self.optimizer,
             "lr": self.lr,
             "momentum": self.momentum,
@@ -119,13 +119,6 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             # A model trained on a GPU must load on a machine without one.
             state["module_"] = copy.deepcopy(module).cpu()
         return state
-
-
-def resolve_batch_size(batch_size, n_samples):
-    """Rows per step: "auto" is 256, on small data fewer, but not below 64; None is all rows."""
-    if batch_size == "auto":
-        batch_size = min(256, max(64, n_samples // 25))
-    return min(batch_size or n_samples, n_samples)
 
 
 def _check_memmap(X):

@@ -222,7 +222,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             self._autoencoder()._validate_params()
         if self.batch_size == 1 and self._autoencoder()._draws_globally():
             # Only modules of the user have batch normalisation.
-            self._trainer(len(X)).check_batch_norm(self._rebuild_module(), smallest=1)
+            self._trainer().check_batch_norm(self._rebuild_module(), smallest=1)
         if resume and len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("warm_start cannot go on with another n_clusters.")
         if isinstance(self.init, str):
@@ -292,7 +292,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         stream = random_stream(seed)
         # The seed of the representation is the first, so it depends on random_state alone.
         seeds = [draw_seed(stream) for _ in range(3)]
-        trainer = self._trainer(len(X))
+        trainer = self._trainer()
         source = self if resume else self._representation(X, seeds[0])
         module = copy.deepcopy(source.module_)
         if not self._keeps_decoder:

@@ -51,9 +51,8 @@ class DCEC(IDEC):
     tol : float, default=1e-3
         Stop when a smaller fraction of the labels changed between two refreshes; 0 never stops.
 
-    batch_size : int or "auto", default="auto"
-        Rows per step; more than there are rows means one batch. "auto" is 256, and on small data
-        a 25th of the rows but at least 64: small steps cost less and cluster no worse.
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
 
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
             default="adam"

@@ -121,9 +121,8 @@ class DEC(BaseDeepClusterer):
     tol : float, default=1e-3
         Stop when a smaller fraction of the labels changed between two refreshes; 0 never stops.
 
-    batch_size : int or "auto", default="auto"
-        Rows per step; more than there are rows means one batch. "auto" is 256, and on small data
-        a 25th of the rows but at least 64: small steps cost less and cluster no worse.
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
 
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
             default="adam"
@@ -249,7 +248,7 @@ class DEC(BaseDeepClusterer):
         min_steps=1000,
         update_interval="auto",
         tol=1e-3,
-        batch_size="auto",
+        batch_size=256,
         optimizer="adam",
         lr=1e-4,
         momentum=0.9,
@@ -290,12 +289,11 @@ class DEC(BaseDeepClusterer):
     def _optimize(self, task):
         """Run the algorithm; return the centres and the history."""
         n_samples = len(task.rows)
-        batch_size = task.trainer.batch_size
-        per_epoch = -(-n_samples // batch_size)
+        per_epoch = -(-n_samples // min(self.batch_size, n_samples))
         interval = self.update_interval
         if interval == "auto":
             interval = min(140, max(30, per_epoch // 2))
-        steps = per_epoch * n_epochs(n_samples, batch_size, self.max_epochs, self.min_steps)
+        steps = per_epoch * n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
         centers = task.initial_centers(task.embed())
         objective = ClusteringLoss(centers, self.alpha, self._gamma())
         objective.to(task.trainer.device)

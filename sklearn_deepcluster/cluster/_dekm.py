@@ -157,10 +157,9 @@ class DEKM(BaseDeepClusterer):
         Stop when a smaller fraction of the labels changed between two rounds; 0 never
         stops. The paper has 0.001, the authors' code 0.005.
 
-    batch_size : int or "auto", default="auto"
-        Rows per step; more than there are rows means one batch. "auto" is 256, and on small data
-        a 25th of the rows but at least 64: small steps cost less and cluster no worse. None is
-        all rows in every step, the paper's DEKM_F.
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch, and so does None: this is the
+        paper's DEKM_F.
 
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
             default="adam"
@@ -272,7 +271,7 @@ class DEKM(BaseDeepClusterer):
         "max_iter": POSITIVE_INT,
         "update_interval": POSITIVE_INT,
         "tol": [Interval(numbers.Real, 0, None, closed="left")],
-        "batch_size": [*BaseDeepClusterer._parameter_constraints["batch_size"], None],
+        "batch_size": [*POSITIVE_INT, None],
     }
 
     def __init__(
@@ -287,7 +286,7 @@ class DEKM(BaseDeepClusterer):
         max_iter=100,
         update_interval=40,
         tol=1e-3,
-        batch_size="auto",
+        batch_size=256,
         optimizer="adam",
         lr=1e-4,
         momentum=0.9,

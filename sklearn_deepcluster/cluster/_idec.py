@@ -54,9 +54,8 @@ class IDEC(DEC):
     tol : float, default=1e-3
         Stop when a smaller fraction of the labels changed between two refreshes; 0 never stops.
 
-    batch_size : int or "auto", default="auto"
-        Rows per step; more than there are rows means one batch. "auto" is 256, and on small data
-        a 25th of the rows but at least 64: small steps cost less and cluster no worse.
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
 
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
             default="adam"
@@ -180,7 +179,7 @@ class IDEC(DEC):
         min_steps=1000,
         update_interval="auto",
         tol=1e-3,
-        batch_size="auto",
+        batch_size=256,
         optimizer="adam",
         lr=1e-4,
         momentum=0.9,

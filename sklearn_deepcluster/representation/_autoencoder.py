@@ -105,9 +105,8 @@ class Autoencoder(BaseAutoencoder):
         rows and batches of 256 the 50 epochs are 13,700 steps, with 1,797 rows they would be
         400, too few to learn an embedding; the floor makes them 2,000.
 
-    batch_size : int or "auto", default="auto"
-        Rows per step; more than there are rows means one batch. "auto" is 256, and on small data
-        a 25th of the rows but at least 64: small steps cost less and cluster no worse.
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
 
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
             default="adam"
@@ -219,7 +218,7 @@ class Autoencoder(BaseAutoencoder):
         scale="auto",
         max_epochs=50,
         min_steps=2000,
-        batch_size="auto",
+        batch_size=256,
         optimizer="adam",
         lr=1e-3,
         momentum=0.9,
@@ -305,7 +304,7 @@ class Autoencoder(BaseAutoencoder):
                 rows,
                 seed=seed + depth,
                 stage=f"Autoencoder: layer {depth + 1}",
-                epochs=n_epochs(len(rows), trainer.batch_size, self.layerwise_epochs, 0),
+                epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
                 noise=True,
             )
         return history

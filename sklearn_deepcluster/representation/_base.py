@@ -24,7 +24,7 @@ from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_contex
 
 def n_epochs(n_samples, batch_size, max_epochs, min_steps):
     """Epochs that make `max_epochs` passes and at least `min_steps` optimisation steps."""
-    per_epoch = -(-n_samples // batch_size)
+    per_epoch = -(-n_samples // min(batch_size or n_samples, n_samples))
     return max(max_epochs, -(-min_steps // per_epoch))
 
 
@@ -68,7 +68,7 @@ class BaseAutoencoder(TorchEstimator):
         stream = random_stream(self.random_state)
         resume = self.warm_start and hasattr(self, "module_")
         X = self._check_X(X, reset=not resume)
-        trainer = self._trainer(len(X), global_rng=self._draws_globally())
+        trainer = self._trainer(global_rng=self._draws_globally())
         seed = draw_seed(stream)
         if resume:
             module = self.module_
@@ -110,7 +110,7 @@ class BaseAutoencoder(TorchEstimator):
             rows,
             seed=seed,
             stage=f"{type(self).__name__}: pretraining",
-            epochs=n_epochs(len(rows), trainer.batch_size, self.max_epochs, self.min_steps),
+            epochs=n_epochs(len(rows), self.batch_size, self.max_epochs, self.min_steps),
             noise=True,
         )
 

@@ -12,7 +12,6 @@ from torch import nn
 from sklearn_deepcluster import DEC
 from sklearn_deepcluster._engine import Rows, Trainer, generator
 from sklearn_deepcluster._engine._rows import shuffled_order
-from sklearn_deepcluster.base import resolve_batch_size
 from sklearn_deepcluster.cluster._base import Task
 from sklearn_deepcluster.nn import AutoencoderModule
 
@@ -163,12 +162,11 @@ def planned(n_samples, **params):
         plan.update(rounds=rounds, steps=steps, in_all=max_steps)
         return []
 
-    batch_size = resolve_batch_size(params.get("batch_size", "auto"), n_samples)
     task = SimpleNamespace(
         rows=range(n_samples),
         embed=lambda: torch.zeros(4, 2),
         initial_centers=lambda z: torch.zeros(3, 2),
-        trainer=SimpleNamespace(device=CPU, batch_size=batch_size),
+        trainer=SimpleNamespace(device=CPU),
         train=train,
     )
     DEC(3, **params)._optimize(task)

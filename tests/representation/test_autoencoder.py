@@ -8,7 +8,6 @@ from torch import nn
 
 from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster._engine import Callback
-from sklearn_deepcluster.base import resolve_batch_size
 from sklearn_deepcluster.nn import Dropout, MaskingNoise, TiedLinear
 from sklearn_deepcluster.representation._base import n_epochs
 
@@ -257,30 +256,14 @@ def test_inverse_transform_refuses_another_width(fitted):
         (100, 50, 3, 10, 5),  # 2 steps an epoch
         (100, 50, 3, 11, 6),
         (100, 33, 2, 9, 3),  # 4 steps an epoch
-        (10, 10, 1, 7, 7),  # one batch
+        (10, 256, 1, 7, 7),  # one batch
+        (10, None, 1, 7, 7),
         (70_000, 256, 50, 2000, 50),
         (1797, 256, 50, 2000, 250),
     ],
 )
 def test_training_lasts_max_epochs_or_min_steps(n, batch_size, max_epochs, min_steps, expected):
     assert n_epochs(n, batch_size, max_epochs, min_steps) == expected
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "n", "expected"),
-    [
-        (256, 70_000, 256),
-        (256, 10, 10),
-        (None, 10, 10),
-        ("auto", 70_000, 256),
-        ("auto", 6_400, 256),
-        ("auto", 1_797, 71),
-        ("auto", 1_000, 64),
-        ("auto", 50, 50),
-    ],
-)
-def test_auto_batches_are_smaller_on_small_data(batch_size, n, expected):
-    assert resolve_batch_size(batch_size, n) == expected
 
 
 def test_n_iter_counts_the_epochs(small_digits):

@@ -14,7 +14,6 @@ TEXT = sqrt(2000)
 DEC_KERAS_MNIST = {
     "scale": None,
     "noise": 0.0,
-    "batch_size": 256,
     "optimizer": "sgd",
     "lr": 1.0,
     "momentum": 0.9,
@@ -29,7 +28,6 @@ DEC_KERAS_TEXT = {**DEC_KERAS_MNIST, "max_epochs": 50}
 DEC_KERAS_USPS = {
     "scale": None,
     "noise": 0.0,
-    "batch_size": 256,
     "optimizer": "adam",
     "lr": 1e-3,
     "max_epochs": 50,
@@ -56,7 +54,6 @@ def stacked_denoising(layerwise_epochs):
         "scale": None,
         "noise": 0.0,  # of the whole network
         "layerwise_epochs": layerwise_epochs,
-        "batch_size": 256,
         "optimizer": "sgd",
         "lr": 0.1,
         "momentum": 0.9,

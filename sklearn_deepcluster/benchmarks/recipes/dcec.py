@@ -5,7 +5,6 @@ from sklearn_deepcluster.benchmarks.recipes._pretraining import ADAM_200
 
 _CLUSTERING = {
     "gamma": 0.1,
-    "batch_size": 256,
     "optimizer": "adam",
     "lr": 1e-3,
     "max_epochs": 1,

@@ -10,7 +10,6 @@ from sklearn_deepcluster.benchmarks.recipes._pretraining import (
 
 # At most 20,000 steps of SGD.
 _CLUSTERING = {
-    "batch_size": 256,
     "optimizer": "sgd",
     "lr": 0.01,
     "momentum": 0.9,

@@ -9,7 +9,6 @@ from sklearn_deepcluster.benchmarks.recipes._pretraining import ADAM_200
 # At most 14,000 steps: 350 rounds of 40 for images, 1,400 rounds of 10 for text. Each round has
 # fresh k-means starts, twice as many as the iterations that the last one took: about 20.
 _IMAGES = {
-    "batch_size": 256,
     "optimizer": "adam",
     "lr": 1e-3,
     "update_interval": 40,
