@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from sklearn_deepcluster.utils.discovery import all_estimators
-
 from tests._instances import blobs, tiny
 
 pytestmark = pytest.mark.gpu
