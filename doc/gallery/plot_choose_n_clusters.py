@@ -64,8 +64,8 @@ print(contingency_matrix(y, search.best_estimator_.labels_))
 # A weight, chosen in the same way
 # --------------------------------
 #
-# At a fixed number of clusters the largest strength is the best. The candidates differ in a parameter
-# of the clustering alone, so ``memory`` lets them share one pretraining per fold.
+# At a fixed number of clusters the largest strength is the best. The candidates differ in a
+# parameter of the clustering alone, so ``memory`` lets them share one pretraining per fold.
 
 from tempfile import TemporaryDirectory
 

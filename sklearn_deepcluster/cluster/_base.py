@@ -6,19 +6,16 @@ A method implements ``_optimize(task)``, the algorithm box, and, where it has a 
 
 import copy
 import dataclasses
+import functools
 import numbers
 import os
 import warnings
 
-import filelock
-import joblib
 import numpy as np
 import torch
 from sklearn.base import ClusterMixin, clone
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -31,12 +28,12 @@ from sklearn_deepcluster._engine import (
     random_stream,
 )
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
+from sklearn_deepcluster.cluster._init import check_init, initial_centers
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.representation._base import BaseAutoencoder, decode
+from sklearn_deepcluster.representation._cache import fit_cached
 from sklearn_deepcluster.utils._sklearn import HasMethods, _fit_context
-
-KMEANS_STARTS = 20
 
 
 @dataclasses.dataclass
@@ -225,27 +222,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             self._trainer().check_batch_norm(self._rebuild_module(), smallest=1)
         if resume and len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("warm_start cannot go on with another n_clusters.")
-        if isinstance(self.init, str):
-            if self.init != "k-means":
-                raise ValueError(
-                    f"init={self.init!r} is not known; use 'k-means', an array of centres "
-                    "(n_clusters, n_components) or a clusterer."
-                )
-        elif not _is_clusterer(self.init):
-            try:
-                centers = check_array(self.init, dtype=np.float32, input_name="init")
-            except (TypeError, ValueError) as exc:
-                raise ValueError(
-                    f"init={self.init!r} is no array of centres (n_clusters, n_components): {exc}"
-                ) from exc
-            if len(centers) != self.n_clusters:
-                raise ValueError(f"init has {len(centers)} centres; n_clusters={self.n_clusters}.")
-            autoencoder = self._autoencoder()
-            width = getattr(autoencoder, "n_components_", autoencoder.n_components)
-            if centers.shape[1] != width and getattr(autoencoder, "module", None) is None:
-                raise ValueError(
-                    f"init has centres in {centers.shape[1]} dimensions; the embedding has {width}."
-                )
+        autoencoder = self._autoencoder()
+        width = getattr(autoencoder, "n_components_", autoencoder.n_components)
+        if getattr(autoencoder, "module", None) is not None:
+            width = None  # of a user's module it is known once it is built
+        check_init(self.init, self.n_clusters, width)
 
     def _autoencoder(self):
         """The representation, unwrapped if it is frozen, the default one if it is None."""
@@ -264,18 +245,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             if getattr(autoencoder, name) in (None, "auto"):
                 autoencoder.set_params(**{name: value})
         X = X.reshape(len(X), *self.sample_shape_)
-        memory = self.memory
-        if memory is None or isinstance(memory, (str, os.PathLike)):
-            memory = joblib.Memory(memory, verbose=0)
         verbose = max(self.verbose, autoencoder.verbose)
-        location = getattr(memory, "location", None)
-        if location is None or not reusable:
-            return _fit_representation(None, autoencoder, X, verbose)
-        key = joblib.hash((autoencoder, X), coerce_mmap=True)
-        fit = memory.cache(_fit_representation, ignore=["autoencoder", "X", "verbose"])
-        os.makedirs(location, exist_ok=True)
-        with filelock.FileLock(os.path.join(location, f"{key}.lock")):
-            return fit(key, autoencoder, X, verbose)
+        return fit_cached(autoencoder, X, self.memory if reusable else None, verbose)
 
     def _rebuild_module(self):
         """Build the module anew for saved weights."""
@@ -304,7 +275,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             rows=rows,
             trainer=trainer,
             seed=seeds[2],
-            initial_centers=lambda z: self._initial_centers(z, seeds[1], resume),
+            initial_centers=functools.partial(
+                initial_centers,
+                self.cluster_centers_ if resume else self.init,
+                n_clusters=self.n_clusters,
+                seed=seeds[1],
+            ),
             stage=f"{type(self).__name__}: clustering",
         )
         centers, epochs = self._optimize(task)
@@ -328,37 +304,6 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             },
             score=-float(distances.mean(dtype=np.float64)) / variance,
         )
-
-    def _initial_centers(self, z, seed, resume):
-        """Centres (k, e) to start from, by `init` or from the previous fit."""
-        if resume:
-            return torch.from_numpy(self.cluster_centers_.copy())
-        z = z.numpy()
-        if isinstance(self.init, str):
-            clusterer = KMeans(self.n_clusters, n_init=KMEANS_STARTS, random_state=seed).fit(z)
-            return cluster_means(z, clusterer.labels_, clusterer.cluster_centers_)
-        if not _is_clusterer(self.init):
-            centers = np.array(self.init, dtype=np.float32)
-            if centers.shape[1] != z.shape[1]:
-                raise ValueError(
-                    f"init has centres in {centers.shape[1]} dimensions; "
-                    f"the embedding has {z.shape[1]}."
-                )
-            return torch.from_numpy(centers)
-        clusterer = clone(self.init)
-        params = clusterer.get_params()
-        if "n_clusters" in params:
-            clusterer.set_params(n_clusters=self.n_clusters)
-        if params.get("random_state", seed) is None:
-            clusterer.set_params(random_state=seed)
-        found, labels = np.unique(clusterer.fit_predict(z), return_inverse=True)
-        if found[0] < 0 or len(found) != self.n_clusters:
-            noise = " and noise" if found[0] < 0 else ""
-            raise ValueError(
-                f"init={self.init!r} found {np.sum(found >= 0)} clusters{noise}; "
-                f"n_clusters={self.n_clusters} without noise are needed."
-            )
-        return cluster_means(z, labels, np.zeros((self.n_clusters, z.shape[1])))
 
     def _assign(self, z, centers):
         """Labels of embedded rows z (b, e): the most probable, or else the nearest, cluster."""
@@ -461,18 +406,6 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         return -float(distances.mean(dtype=np.float64)) / self.embedding_variance_
 
 
-def cluster_means(z, labels, empty):
-    """Mean of each cluster as float32 Tensor (k, e); `empty` holds those of empty clusters.
-
-    Recomputed from the labels, so that the last bits do not depend on the order in which a
-    parallel k-means added up.
-    """
-    centers = np.array(empty, dtype=np.float32)
-    for j in np.unique(labels):
-        centers[j] = z[labels == j].mean(axis=0, dtype=np.float64)
-    return torch.from_numpy(centers)
-
-
 def _history(epochs):
     """Turn the net's rows into lists per term; the loss comes first."""
     names = dict.fromkeys(
@@ -480,15 +413,6 @@ def _history(epochs):
     )
     history = {"loss": [row["train_loss"] for row in epochs if "train_loss" in row]}
     return history | {name: [row[name] for row in epochs if name in row] for name in names}
-
-
-def _is_clusterer(init):
-    return hasattr(init, "fit_predict") and not isinstance(init, type)
-
-
-def _fit_representation(key, autoencoder, X, verbose):
-    """Fit a representation; `key` stands for all that the result depends on."""
-    return autoencoder.set_params(verbose=verbose).fit(X)
 
 
 def _try_run(estimator, X, seed, resume):

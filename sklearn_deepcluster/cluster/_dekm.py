@@ -19,7 +19,8 @@ from torch import nn
 
 from sklearn_deepcluster._engine import Callback
 from sklearn_deepcluster.base import POSITIVE_INT
-from sklearn_deepcluster.cluster._base import BaseDeepClusterer, cluster_means
+from sklearn_deepcluster.cluster._base import BaseDeepClusterer
+from sklearn_deepcluster.cluster._init import cluster_means
 from sklearn_deepcluster.losses import dekm_targets, scatter_rotation, within_scatter
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 

@@ -8,8 +8,9 @@ from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans, SpectralClu
 from sklearn.mixture import GaussianMixture
 
 from sklearn_deepcluster import DEC, DEKM, IDEC
-from sklearn_deepcluster.cluster import _base
-from sklearn_deepcluster.cluster._base import Run, _best_run, _try_run, cluster_means
+from sklearn_deepcluster.cluster import _base, _init
+from sklearn_deepcluster.cluster._base import Run, _best_run, _try_run
+from sklearn_deepcluster.cluster._init import cluster_means
 
 
 def quick(frozen, cls=DEC, **params):
@@ -56,7 +57,7 @@ def test_k_means_has_twenty_starts_and_gives_the_means(frozen, blobs, spy, monke
             starts.append(self.n_init)
             return super().fit(X)
 
-    monkeypatch.setattr(_base, "KMeans", Recorder)
+    monkeypatch.setattr(_init, "KMeans", Recorder)
     centers = first_centres(frozen, X, spy, cls=cls)
     assert starts == [20]
     Z = frozen.transform(X)
