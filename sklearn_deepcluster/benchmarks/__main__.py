@@ -38,6 +38,7 @@ def _parser():
     command = commands.add_parser("table", help="render the records")
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.add_argument("--dataset", help="only this data set")
+    command.add_argument("--brief", action="store_true", help="fewer columns")
     command.set_defaults(command=_table)
     _add_out(command)
 
@@ -89,7 +90,8 @@ def _run(args, parser):
 
 
 def _table(args, parser):
-    print(table(args.out, args.format, dataset=args.dataset) or f"no records in {args.out}")
+    text = table(args.out, args.format, dataset=args.dataset, brief=args.brief)
+    print(text or f"no records in {args.out}")
 
 
 def _restarts(args, parser):

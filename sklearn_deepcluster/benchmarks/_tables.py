@@ -20,6 +20,7 @@ _HEAD = (
     "published ACC / NMI",
     "difference",
 )
+_BRIEF = ("method", "seeds", "ACC", "NMI", "published ACC / NMI")
 _HEAD_SPLIT = ("ACC held out", "drop", "drop of k-means")
 _CAPTION = {
     "usps-split": "usps-split: fitted on the training part, held out is the test part",
@@ -27,7 +28,7 @@ _CAPTION = {
 }
 
 
-def table(records_dir=None, format="markdown", *, dataset=None):
+def table(records_dir=None, format="markdown", *, dataset=None, brief=False):
     """Render records as tables, one per data set.
 
     Scores are means over the seeds, with the standard deviation (divisor: seeds - 1) where there
@@ -41,6 +42,8 @@ def table(records_dir=None, format="markdown", *, dataset=None):
     format : {"markdown", "rst"}, default="markdown"
     dataset : str, default=None
         Only this data set.
+    brief : bool, default=False
+        Only the columns method, seeds, ACC, NMI and published, and the default configuration.
 
     Returns
     -------
@@ -62,14 +65,18 @@ def table(records_dir=None, format="markdown", *, dataset=None):
         raise ValueError(f"format must be one of {sorted(_RENDER)}, got {format!r}.")
     groups = {}
     for record in read_records(default_folder() if records_dir is None else records_dir):
-        if dataset in (None, record["dataset"]):
+        if dataset in (None, record["dataset"]) and not (brief and record["config"] != "default"):
             groups.setdefault(record["dataset"], []).append(record)
     names = sorted(groups, key=lambda name: _position(SOURCES, name))
     parts = []
     for name in names:
         head = _HEAD + (_HEAD_SPLIT if "scores_test" in groups[name][0] else ())
         caption = _CAPTION.get(name, name)
-        parts.append(_RENDER[format](caption, head, _rows(name, groups[name])))
+        rows = _rows(name, groups[name])
+        if brief:
+            kept = [head.index(column) for column in _BRIEF]
+            head, rows = _BRIEF, [[row[i] for i in kept] for row in rows]
+        parts.append(_RENDER[format](caption, head, rows))
     return "\n\n".join(parts)
 
 

@@ -1,0 +1,16 @@
+"""The README's numbers are those of the committed records."""
+
+import pathlib
+
+import pytest
+
+from sklearn_deepcluster.benchmarks import table
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("dataset", ["usps", "mnist"])
+def test_tables_are_those_of_the_records(dataset):
+    text = table(ROOT / "doc" / "records", dataset=dataset, brief=True)
+    assert text
+    assert text in (ROOT / "README.md").read_text()
