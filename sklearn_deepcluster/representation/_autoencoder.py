@@ -71,8 +71,7 @@ class Autoencoder(BaseAutoencoder):
         [0, 1] and needs ``scale=None``.
 
     noise : float, default=0.2
-        Fraction of entries that are corrupted during training, in [0, 1). The embedding of a
-        denoising autoencoder clusters better, most of all on small data.
+        Fraction of entries that are corrupted during training, in [0, 1).
 
     noise_kind : {"masking", "dropout"}, default="masking"
         "masking" sets input entries to zero; "dropout" drops entries before every linear
