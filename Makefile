@@ -18,9 +18,6 @@ SPHINXOPTS ?= -W --keep-going
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 PIP := $(PY) -m pip install --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
 
-# Waiting OpenMP threads sleep rather than spin: much faster beside any other busy process.
-export OMP_WAIT_POLICY ?= PASSIVE
-
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-slow lint format bench docs clean
 
@@ -42,9 +39,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: env
 	$(PY) -m sklearn_deepcluster.benchmarks.demo
 
-# Each worker of xdist gets one thread; together they use the two cores.
+# Each worker of xdist gets one thread; together they use the two cores. Waiting threads sleep
+# rather than spin, which is much faster beside a busy process.
 test: env
-	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
+	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
 
 test-slow: env
 	$(PY) -m pytest -m slow

@@ -2,7 +2,7 @@
 
 import argparse
 
-from sklearn_deepcluster.benchmarks import _machine, _records, restarts, run, table
+from sklearn_deepcluster.benchmarks import _records, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import SOURCES
 from sklearn_deepcluster.benchmarks._run import chosen
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
@@ -99,5 +99,4 @@ def _restarts(args, parser):
 
 
 if __name__ == "__main__":
-    _machine.run_with_sleeping_threads("sklearn_deepcluster.benchmarks")
     main()

@@ -1,4 +1,4 @@
-"""Measure: time, peak memory, optimisation steps; run with sleeping OpenMP threads."""
+"""Measure: time, peak memory, optimisation steps."""
 
 import contextlib
 import os
@@ -8,18 +8,6 @@ import time
 from pathlib import Path
 
 _MB = 2**20
-
-
-def run_with_sleeping_threads(module):
-    """Start ``python -m module`` again with ``OMP_WAIT_POLICY=PASSIVE``, unless it is set.
-
-    OpenMP reads the variable when it is loaded, which importing the package has done already.
-    Threads that spin while they wait make every measurement beside a busy neighbour worthless.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])
 
 
 class Stopwatch:

@@ -27,7 +27,6 @@ import torch
 from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_deepcluster.benchmarks import _versus_worker
-from sklearn_deepcluster.benchmarks._machine import run_with_sleeping_threads
 from sklearn_deepcluster.benchmarks._records import default_folder, environment, write_record
 from sklearn_deepcluster.metrics import unsupervised_accuracy
 
@@ -222,5 +221,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    run_with_sleeping_threads("sklearn_deepcluster.benchmarks.versus_clustpy")
     main()
