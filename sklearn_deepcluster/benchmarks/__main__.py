@@ -1,6 +1,7 @@
 """Command line of the benchmarks: list, run, table, restarts."""
 
 import argparse
+import ast
 
 from sklearn_deepcluster.benchmarks import _records, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import SOURCES
@@ -30,6 +31,14 @@ def _parser():
     command.add_argument("dataset", metavar="DATASET")
     command.add_argument("--seeds", type=int, help="number of seeds, from 0 (default: recipe's)")
     command.add_argument("--config", choices=("default", "paper"), default="default")
+    command.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE[,VALUE...]",
+        type=_values,
+        help="run a parameter at other values, autoencoder__NAME for that of the representation",
+    )
     command.add_argument("--device", default="auto")
     command.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
     command.set_defaults(command=_run)
@@ -55,6 +64,21 @@ def _add_out(command):
     )
 
 
+def _values(text):
+    """Read ``name=1,2`` as a name and a list; what is no Python literal is a string."""
+    name, equals, values = text.partition("=")
+    if not (name and equals and values):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE[,VALUE...]")
+    return name, [_literal(value) for value in values.split(",")]
+
+
+def _literal(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 def _list(args, parser):
     for recipe in all_recipes().values():
         print(f"{recipe.method}: {recipe.title}")
@@ -71,7 +95,7 @@ def _list(args, parser):
 
 def _run(args, parser):
     try:
-        chosen(args.methods, args.dataset, args.config)
+        chosen(args.methods, args.dataset, args.config, dict(args.vary))
     except ValueError as exc:
         parser.error(str(exc))
     try:
@@ -79,6 +103,7 @@ def _run(args, parser):
             args.methods,
             args.dataset,
             config=args.config,
+            vary=dict(args.vary),
             n_seeds=args.seeds,
             out=args.out,
             device=args.device,

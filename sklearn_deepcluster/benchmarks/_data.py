@@ -110,6 +110,12 @@ def _reader(name, **options):
     return functools.partial(getattr(datasets, name), return_X_y=True, **options)
 
 
+def _mnist_first_10000():
+    """The images that, with the digits, defaults are chosen on."""
+    X, y = datasets.fetch_mnist(subset="train", return_X_y=True)
+    return X[:10_000], y[:10_000]
+
+
 def _mnist_test_thinned():
     X, y = datasets.fetch_mnist(subset="test", return_X_y=True)
     rows = thinned(y)
@@ -118,6 +124,7 @@ def _mnist_test_thinned():
 
 SOURCES = {
     "digits": Source(_reader("load_digits"), 10, white=16, n_seeds=5),
+    "mnist-10000": Source(_mnist_first_10000, 10, white=255),
     "usps": Source(_reader("fetch_usps"), 10, white=1),
     "usps-split": Source(
         _reader("fetch_usps", subset="train"),

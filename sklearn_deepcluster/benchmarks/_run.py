@@ -1,12 +1,14 @@
 """Run recipes and write records."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import make_pipeline
 
 import sklearn_deepcluster
@@ -39,6 +41,7 @@ def run(
     dataset,
     *,
     config="default",
+    vary=None,
     n_seeds=None,
     out=None,
     device="auto",
@@ -60,6 +63,9 @@ def run(
     dataset : str
         Name of a data set.
     config : {"default", "paper"}, default="default"
+    vary : dict of str to list, default=None
+        Parameters that depart from the configuration, with the values to try; all combinations
+        are run. Those of the representation have its prefix, as in ``"autoencoder__noise"``.
     n_seeds : int, default=None
         Number of seeds; None takes that of the data set.
     out : path-like, default=None
@@ -77,9 +83,10 @@ def run(
     Raises
     ------
     ValueError
-        If a method, the data set or the configuration is unknown; before anything is run.
+        If a method, the data set, the configuration or a parameter is unknown; before anything
+        is run.
     """
-    recipes = chosen(methods, dataset, config)
+    recipes = chosen(methods, dataset, config, vary)
     n_seeds = SOURCES[dataset].n_seeds if n_seeds is None else n_seeds
     if n_seeds < 1:
         raise ValueError(f"The number of seeds must be at least 1, got {n_seeds}.")
@@ -89,20 +96,23 @@ def run(
     paths, data = [], None
     for seed in range(n_seeds):
         pretrained = {}  # of this seed alone: the weights of all would fill the memory
-        for recipe in recipes:
-            path = record_path(out, dataset, recipe.method, config, seed, **asked)
+        for recipe, changes in itertools.product(recipes, ParameterGrid(vary or {})):
+            label = ",".join([config, *(f"{k}={changes[k]}" for k in sorted(changes))])
+            path = record_path(out, dataset, recipe.method, label, seed, **asked)
             paths.append(path)
             if path.exists():
                 report(f"{path.name}: exists, skipped")
                 continue
             data = load(dataset) if data is None else data
-            record = _run_one(recipe, dataset, data, config, seed, asked, pretrained)
+            settings = recipe.config(config, dataset)
+            settings = _changed(settings, changes, recipe) if changes else settings
+            record = _run_one(recipe, dataset, data, settings, label, seed, asked, pretrained)
             write_record(path, record)
             report(_summary(path, record))
     return paths
 
 
-def chosen(methods, dataset, config):
+def chosen(methods, dataset, config, vary=None):
     """Return the recipes of these names, or say by a ValueError what is wrong with them."""
     known = all_recipes()
     if dataset not in SOURCES:
@@ -113,19 +123,52 @@ def chosen(methods, dataset, config):
         if dataset not in known[method].datasets:
             raise ValueError(f"{method} needs images, which {dataset} are not.")
         known[method].config(config, dataset)
+        _check_names(known[method], dataset, vary or {})
     return [known[method] for method in methods]
 
 
-def _run_one(recipe, dataset, data, config, seed, asked, pretrained):
+def _check_names(recipe, dataset, names):
+    """Refuse what is a parameter of neither the clusterer nor its representation."""
+    name = recipe.representation_name(dataset)
+    clusterer = KMeans() if recipe.estimator == "KMeans" else _public(recipe.estimator)
+    known = set(clusterer.get_params(deep=False))
+    if name is not None:
+        known |= {_prefix(recipe) + k for k in _public(name).get_params(deep=False)}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise ValueError(f"{recipe.method} has no parameter {', '.join(unknown)} on {dataset}.")
+
+
+def _prefix(recipe):
+    return f"{recipe.slot or 'autoencoder'}__"
+
+
+def _public(name):
+    return getattr(sklearn_deepcluster, name)()
+
+
+def _changed(settings, changes, recipe):
+    """Return the settings with some parameters changed."""
+    prefix = _prefix(recipe)
+    own = {k: v for k, v in changes.items() if not k.startswith(prefix)}
+    nested = {k.removeprefix(prefix): v for k, v in changes.items() if k.startswith(prefix)}
+    return dataclasses.replace(
+        settings,
+        clusterer=settings.clusterer | own,
+        representation=settings.representation | nested,
+        source=f"{settings.source}, but {', '.join(sorted(changes))}",
+    )
+
+
+def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
     """Fit one method with one seed; return its record."""
-    settings = recipe.config(config, dataset)
     name = recipe.representation_name(dataset)
     as_images = name == "ConvAutoencoder"
     X = data.scaled("X", settings.factor, as_images)
     state = {**asked, "random_state": seed}
     fitted = None
     if name is not None:
-        representation = _representation(recipe, name, settings, config, state)
+        representation = _representation(recipe, name, settings, state)
         key = (repr(sorted(parameters(representation).items())), name, settings.factor)
         if key not in pretrained:
             pretrained[key] = _pretrain(representation, X)
@@ -171,11 +214,11 @@ def _run_one(recipe, dataset, data, config, seed, asked, pretrained):
     return record
 
 
-def _representation(recipe, name, settings, config, state):
-    """Return the representation, unfitted; by default it is the clusterer's own default."""
-    representation = getattr(sklearn_deepcluster, name)()
-    if config == "default" and recipe.slot is not None:
-        clusterer = getattr(sklearn_deepcluster, recipe.estimator)()
+def _representation(recipe, name, settings, state):
+    """Return the representation, unfitted: the clusterer's default one, changed by `settings`."""
+    representation = _public(name)
+    if recipe.slot is not None:
+        clusterer = _public(recipe.estimator)
         # Setting a nested parameter puts the documented default there.
         clusterer.set_params(**{f"{recipe.slot}__random_state": None})
         own = getattr(clusterer, recipe.slot)
@@ -195,7 +238,7 @@ def _estimator(recipe, settings, n_clusters, state, fitted):
         params = {"random_state": state["random_state"]}
         estimator = KMeans(n_clusters, **params, **settings.clusterer)
     else:
-        estimator = getattr(sklearn_deepcluster, recipe.estimator)(n_clusters)
+        estimator = _public(recipe.estimator).set_params(n_clusters=n_clusters)
         estimator.set_params(**settings.clusterer, **state)
     if fitted is None:
         return estimator

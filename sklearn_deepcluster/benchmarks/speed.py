@@ -87,6 +87,10 @@ def loop_by_hand(X, epochs, dtype):
     epochs : int
     dtype : torch.dtype
         Of the products; master weights and moments are float32.
+
+    Returns
+    -------
+    weights : list of Tensor of shape (n_out, n_in)
     """
     sizes = [*SIZES, *SIZES[-2::-1]]
     shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
@@ -121,6 +125,7 @@ def loop_by_hand(X, epochs, dtype):
                         errors[i].mul_(activations[i] > 0)
             master.grad.copy_(low_grad)
             optimizer.step()
+    return [w.view(shape) for w, shape in zip(master.split(counts), shapes, strict=True)]
 
 
 def _fit_autoencoder(X, epochs, precision):

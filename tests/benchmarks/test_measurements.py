@@ -29,6 +29,26 @@ def test_the_plain_loop_makes_the_steps_it_should(tiny, fused):
     assert count[0] == 3 * 4
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_loop_by_hand_trains(tiny, dtype):
+    generator = torch.Generator().manual_seed(0)
+    X = torch.rand(32 * 4, 2, generator=generator) @ torch.rand(2, 16, generator=generator)
+
+    def error(epochs):
+        x = X
+        weights = speed.loop_by_hand(X, epochs, dtype)
+        for i, weight in enumerate(weights):
+            x = x @ weight.t()
+            if i not in (len(weights) // 2 - 1, len(weights) - 1):
+                x = x.relu()
+        return (x - X).square().mean()
+
+    with counted_steps() as count:
+        trained = error(100)
+    assert count[0] == 100 * 4
+    assert trained < 0.1 * error(0)
+
+
 def test_the_plain_network_is_the_one_of_the_autoencoder():
     ours = Autoencoder(noise=0.0, max_epochs=1, min_steps=0).fit(np.ones((4, 784)))
     shapes = [tuple(p.shape) for p in ours.module_.parameters()]

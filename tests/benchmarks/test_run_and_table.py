@@ -94,6 +94,13 @@ def test_list_names_every_recipe_and_source(capsys):
         (["k-means", "iris"], "Unknown data set 'iris'"),
         (["dcec", "newsgroups"], "dcec needs images"),
         (["dec", "digits", "--config", "paper"], "no configuration 'paper' for digits"),
+        (["dec", "digits", "--vary", "rate=1"], "dec has no parameter rate on digits"),
+        (["dec", "digits", "--vary", "autoencoder__rate=1"], "no parameter autoencoder__rate"),
+        (
+            ["k-means", "digits", "--vary", "autoencoder__noise=0"],
+            "no parameter autoencoder__noise",
+        ),
+        (["dec", "digits", "--vary", "lr"], "'lr' is not of the form NAME=VALUE"),
     ],
 )
 def test_what_is_unknown_is_refused_at_once(arguments, message, tmp_path, capsys):
@@ -184,6 +191,26 @@ def test_a_record_holds_what_was_run(small, tmp_path):
     assert saved["kmeans_drop"] == pytest.approx(drop)
 
 
+def test_parameters_can_be_varied(small, tmp_path):
+    vary = {"tol": [0, 0.5], "autoencoder__n_components": [3]}
+    options = {"config": "paper", "n_seeds": 1, "out": tmp_path, "report": silent}
+    paths = run(["dec"], "small", vary=vary, **options)
+    names = [f"dec-paper,autoencoder__n_components=3,tol={tol}-seed0.json" for tol in (0, 0.5)]
+    assert [path.name for path in paths] == names
+    saved = [json.loads(path.read_text()) for path in paths]
+    assert [r["parameters"]["tol"] for r in saved] == [0, 0.5]
+    assert [r["representation_parameters"]["n_components"] for r in saved] == [3, 3]
+    assert [r["pretraining_shared"] for r in saved] == [False, True]
+    assert saved[0]["parameters"]["min_steps"] == 3  # the rest is as in the configuration
+    assert saved[0]["config"] == "paper,autoencoder__n_components=3,tol=0"
+    assert saved[0]["config_source"] == "a test, but autoencoder__n_components, tol"
+
+
+def test_varied_values_are_read_as_python_or_text():
+    assert command._values("lr=1e-4,3") == ("lr", [1e-4, 3])
+    assert command._values("target=nearest,None") == ("target", ["nearest", None])
+
+
 def test_convolutional_representations_get_images(small, tmp_path):
     (path,) = run(["dekm-f"], "small", config="paper", n_seeds=1, out=tmp_path, report=silent)
     saved = json.loads(path.read_text())
@@ -199,7 +226,7 @@ def test_default_is_the_default_representation_of_the_clusterer():
         recipe = recipes.all_recipes()[method]
         name = recipe.representation_name(dataset)
         settings = recipe.config("default", dataset)
-        made = _run._representation(recipe, name, settings, "default", state)
+        made = _run._representation(recipe, name, settings, state)
         assert type(made).__name__ == name
         assert {key: made.get_params()[key] for key in state} == state
 
