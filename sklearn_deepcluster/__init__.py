@@ -1,6 +1,6 @@
 """Deep clustering estimators that behave like scikit-learn's own."""
 
-from sklearn_deepcluster.cluster import DCEC, DEC, DEKM, IDEC
+from sklearn_deepcluster.cluster import DCEC, DEC, DEKM, IDEC, GraphAgglomerative
 from sklearn_deepcluster.persistence import load_model, save_model
 from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
 
@@ -13,6 +13,7 @@ __all__ = [
     "IDEC",
     "Autoencoder",
     "ConvAutoencoder",
+    "GraphAgglomerative",
     "__version__",
     "load_model",
     "save_model",

@@ -39,6 +39,15 @@ TRAINING_CONSTRAINTS = {
 }
 
 
+def flat_rows(X):
+    """Flatten image arrays, and lists of images; return X and the shape of an image, else None."""
+    if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) >= 2:
+        X = np.asarray(X)
+    if isinstance(X, np.ndarray) and X.ndim > 2:
+        return X.reshape(len(X), math.prod(X.shape[1:])), X.shape[1:]
+    return X, None
+
+
 class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of all estimators: a transformer that holds a torch module as ``module_``."""
 
@@ -48,18 +57,14 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Image arrays are flattened; ``sample_shape_`` keeps their shape. float32 arrays and
         memory maps are not copied, and memory maps are checked in chunks.
         """
-        if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) >= 2:
-            X = np.asarray(X)
-        shape = X.shape if isinstance(X, np.ndarray) else ()
-        if len(shape) > 2:
-            X = X.reshape(shape[0], math.prod(shape[1:]))
+        X, sample_shape = flat_rows(X)
         if isinstance(X, np.memmap):
             validate_data(self, X, reset=reset, skip_check_array=True)
             _check_memmap(X)
         else:
             X = validate_data(self, X, reset=reset, dtype=np.float32, order="C")
         if reset:
-            self.sample_shape_ = tuple(shape[1:]) if len(shape) > 2 else (X.shape[1],)
+            self.sample_shape_ = sample_shape or (X.shape[1],)
         return X
 
     def _trainer(self, **overrides):

@@ -193,8 +193,8 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "factor": settings.factor,
         "config_source": settings.source,
         "scores": _scores(data.y, last.labels_),
-        "restart_score": float(estimator.score(X)),
-        "n_iter": int(last.n_iter_),
+        "restart_score": float(estimator.score(X)) if hasattr(estimator, "score") else None,
+        "n_iter": getattr(last, "n_iter_", None),
         "seconds_pretraining": fitted.seconds if fitted else 0.0,
         "seconds_clustering": clustering.seconds,
         "pretraining_shared": bool(fitted and fitted.n_used > 1),
@@ -234,12 +234,10 @@ def _pretrain(representation, X):
 
 
 def _estimator(recipe, settings, n_clusters, state, fitted):
-    if recipe.estimator == "KMeans":
-        params = {"random_state": state["random_state"]}
-        estimator = KMeans(n_clusters, **params, **settings.clusterer)
-    else:
-        estimator = _public(recipe.estimator).set_params(n_clusters=n_clusters)
-        estimator.set_params(**settings.clusterer, **state)
+    estimator = KMeans() if recipe.estimator == "KMeans" else _public(recipe.estimator)
+    known = estimator.get_params(deep=False)
+    state = {name: value for name, value in state.items() if name in known}
+    estimator.set_params(n_clusters=n_clusters, **settings.clusterer, **state)
     if fitted is None:
         return estimator
     frozen = FrozenEstimator(fitted.representation)
@@ -271,7 +269,7 @@ def _kmeans_drop(data, n_clusters, seed):
 def _computed_on(estimator):
     """Device and precision of the training, by name."""
     params = estimator.get_params(deep=False)
-    if "device" not in params:  # scikit-learn's own
+    if "device" not in params:  # without a network
         return {"device": "cpu", "precision": "float32"}
     device = resolve_device(params["device"])
     low = uses_bfloat16(params["precision"], device)

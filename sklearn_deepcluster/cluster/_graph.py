@@ -1,0 +1,456 @@
+r"""Graph agglomeration: degree linkage and path integral on a sparse neighbour graph.
+
+References: Zhang, Wang, Zhao, Tang, "Graph Degree Linkage" (ECCV 2012); Zhang, Zhao, Wang,
+"Agglomerative clustering via maximum incremental path integral" (Pattern Recognition 2013). JULE
+and DEPICT start from it.
+
+The graph joins each row to its K nearest neighbours with :math:`w_{ij} = e^{-d_{ij}^2/s}` and
+itself with weight 1; P is w with rows of sum 1. A and B attract each other by
+
+.. math:: |A|^{-2} 1_A^T (S_{A \cup B} - S_A) 1_A + |B|^{-2} 1_B^T (S_{A \cup B} - S_B) 1_B,
+          \quad S_C = (I - z P_{CC})^{-1},
+
+the weight of the walks that leave a cluster, visit the other and come back, z per step. The
+shortest of them give the degree linkage :math:`z^2 |A|^{-2} 1^T P_{AB} P_{BA} 1 + \dots`; the path
+integral is expanded to one more step, a relative error of about :math:`z^2`.
+
+Deviations: neighbours are searched in a canonical order of the rows, so the result does not depend
+on the given one; equal rows start in one cluster; where the graph falls apart into more pieces
+than clusters, the smallest joins the nearest.
+"""
+
+import heapq
+import numbers
+import warnings
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_deepcluster.base import POSITIVE_INT, flat_rows
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+
+# Weights of the nearest neighbours must not vanish: the width of the kernel is doubled until the
+# farthest of them is above this.
+_LEAST_WEIGHT = 1e-5
+_BLOCK_VALUES = 2**22
+
+# Weight of each further step of a walk, per linkage.
+_STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01}
+
+
+class GraphAgglomerative(ClusterMixin, BaseEstimator):
+    """Agglomeration on a graph of nearest neighbours: degree linkage or path integral.
+
+    Starts from the connected components of the 1-nearest-neighbour graph and merges the two
+    clusters whose points are reached most from one another on the graph of `n_neighbors`, until
+    `n_clusters` are left. Memory grows with ``n_samples * n_neighbors``.
+
+    It clusters raw features well by itself and serves as the ``init`` of the deep methods.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+
+    n_neighbors : int, default=20
+        Neighbours of each sample in the graph; n_samples - 1 where there are fewer.
+
+    linkage : {"degree", "path_integral"}, default="degree"
+        "degree" counts the walks that visit the other cluster for one step [1]_;
+        "path_integral" also those that stay longer, each step weighted by 0.01 [2]_.
+
+    sigma_scale : float, default=1.0
+        Width of the weights ``exp(-d ** 2 / s)``: s is `sigma_scale` times the mean squared
+        distance to the neighbours, doubled until no sample is cut off from its nearest one.
+
+    n_jobs : int, default=None
+        Jobs of the neighbour search.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,), int64
+        Clusters, numbered by the first training sample (in the order of the values) of each.
+
+    n_leaves_ : int
+        Number of clusters that the merging started from.
+
+    kernel_width_ : float
+        The width s.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of str
+        Names of the features, where X has them.
+
+    See Also
+    --------
+    sklearn.cluster.AgglomerativeClustering : Ward's and other linkages.
+
+    Notes
+    -----
+    The result does not depend on the order of the rows.
+
+    References
+    ----------
+    .. [1] W. Zhang, X. Wang, D. Zhao, X. Tang, "Graph Degree Linkage: Agglomerative Clustering
+       on a Directed Graph", European Conference on Computer Vision, 2012.
+    .. [2] W. Zhang, D. Zhao, X. Wang, "Agglomerative clustering via maximum incremental path
+       integral", Pattern Recognition 46, 2013.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.metrics import normalized_mutual_info_score
+    >>> from sklearn_deepcluster import GraphAgglomerative
+    >>> X, y = load_digits(return_X_y=True)
+    >>> labels = GraphAgglomerative(10).fit_predict(X)
+    >>> bool(normalized_mutual_info_score(y, labels) > 0.88)
+    True
+    """
+
+    _parameter_constraints = {
+        "n_clusters": POSITIVE_INT,
+        "n_neighbors": POSITIVE_INT,
+        "linkage": [StrOptions(set(_STEP_WEIGHT))],
+        "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
+        "n_jobs": [numbers.Integral, None],
+    }
+
+    def __init__(
+        self, n_clusters=8, *, n_neighbors=20, linkage="degree", sigma_scale=1.0, n_jobs=None
+    ):
+        self.n_clusters = n_clusters
+        self.n_neighbors = n_neighbors
+        self.linkage = linkage
+        self.sigma_scale = sigma_scale
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Cluster X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+            Training data; image arrays are flattened.
+
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid.
+        """
+        X = self._check_X(X, reset=True)
+        n = len(X)
+        if n < self.n_clusters:
+            raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
+        order = _canonical_order(X)
+        X = X[order]
+        self._X = X
+        self._search = NearestNeighbors(
+            n_neighbors=min(self.n_neighbors, max(1, n - 1)), n_jobs=self.n_jobs
+        ).fit(X)
+        self.kernel_width_ = 0.0
+        labels = np.zeros(n, dtype=np.int64) if n == 1 else self._agglomerate(X)
+        # Numbered by the first row of each.
+        first = np.unique(labels, return_index=True)[1]
+        self._labels = np.argsort(np.argsort(first))[np.unique(labels, return_inverse=True)[1]]
+        self.labels_ = np.empty(n, dtype=np.int64)
+        self.labels_[order] = self._labels
+        n_found = len(first)
+        if n_found < self.n_clusters:
+            warnings.warn(
+                f"X has {n_found} distinct rows, fewer than n_clusters={self.n_clusters}.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _agglomerate(self, X):
+        """Labels of the sorted rows, any numbers."""
+        neighbors = self._search.kneighbors(return_distance=False)
+        distances = _squared_distances(X, X, neighbors)
+        self.kernel_width_ = _kernel_width(distances, self.sigma_scale)
+        flow = np.column_stack([np.ones(len(X)), self._weights(distances)])
+        flow /= flow.sum(axis=1, keepdims=True)
+        leaves = _leaves(X, neighbors, distances, self.n_clusters)
+        self.n_leaves_ = int(leaves.max()) + 1
+        merger = _Merger(neighbors, flow, leaves, _STEP_WEIGHT[self.linkage])
+        merger.merge_until(self.n_clusters)
+        if merger.n_alive > self.n_clusters:
+            _join_pieces(merger, X, self.n_clusters)
+        return merger.labels
+
+    def _weights(self, distances):
+        if not self.kernel_width_:
+            return np.ones(distances.shape)
+        return np.exp(-distances / self.kernel_width_)
+
+    def predict(self, X):
+        """Assign each sample to the cluster of the most weight among its nearest neighbours.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            A training sample has its own cluster, so on the training data it is ``labels_``.
+        """
+        check_is_fitted(self, "labels_")
+        X = self._check_X(X, reset=False)
+        neighbors = self._search.kneighbors(X, return_distance=False)
+        distances = _squared_distances(X, self._X, neighbors)
+        # Relative to the nearest: far from the data all weights would vanish.
+        nearest = distances.min(axis=1, keepdims=True)
+        weights = self._weights(distances - nearest)
+        known = nearest[:, 0] == 0
+        weights[known] = distances[known] == 0
+        labels = self._labels[neighbors]
+        votes = np.zeros((len(X), self._labels.max() + 1))
+        np.add.at(votes, (np.arange(len(X))[:, None], labels), weights)
+        return votes.argmax(axis=1)
+
+    def _check_X(self, X, *, reset):
+        X = validate_data(self, flat_rows(X)[0], reset=reset, dtype=np.float32, order="C")
+        return X + 0  # -0.0 has other bytes than 0.0
+
+
+def _leaves(X, neighbors, distances, n_clusters):
+    """Clusters to start from: equal rows, joined with their nearest neighbours if enough remain."""
+    rows = np.arange(len(X))
+    equal = rows[:-1][(X[1:] == X[:-1]).all(axis=1)]
+    nearest = neighbors[rows, distances.argmin(axis=1)]
+    joined = np.concatenate([rows, equal]), np.concatenate([nearest, equal + 1])
+    for tails, heads in (joined, (equal, equal + 1)):
+        graph = coo_array((np.ones(len(tails)), (tails, heads)), shape=(len(X), len(X)))
+        count, labels = connected_components(graph, directed=False)
+        if count >= n_clusters:
+            break
+    return labels.astype(np.int64)
+
+
+def _join_pieces(merger, X, n_clusters):
+    """Merge what no walk connects: the smallest cluster joins the one with the nearest mean."""
+    alive = np.flatnonzero(merger.alive[: len(merger.members)])
+    means = {c: X[merger.members[c]].mean(axis=0, dtype=np.float64) for c in alive}
+    warnings.warn(
+        f"The graph of neighbours falls into {len(means)} pieces, more than "
+        f"n_clusters={n_clusters}; the smallest were joined to the nearest. A larger "
+        "n_neighbors connects more.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+    while len(means) > n_clusters:
+        smallest = min(means, key=lambda c: (merger.sizes[c], c))
+        mean = means.pop(smallest)
+        others = list(means)
+        gaps = np.square(np.array([means[c] for c in others]) - mean).sum(axis=1)
+        nearest = others[int(gaps.argmin())]
+        sizes = merger.sizes[[smallest, nearest]]
+        joint = np.average([mean, means.pop(nearest)], axis=0, weights=sizes)
+        means[merger.merge(smallest, nearest)] = joint
+
+
+def _canonical_order(X):
+    """Order of the rows by their bytes: the same whatever order they come in."""
+    bytes_ = np.ascontiguousarray(X).view(np.dtype((np.void, X.dtype.itemsize * X.shape[1])))
+    return np.argsort(bytes_.ravel(), kind="stable")
+
+
+def _squared_distances(X, Y, neighbors):
+    """Squared distances of X[i] to Y[neighbors[i]], as differences: exactly 0 for equal rows."""
+    out = np.empty(neighbors.shape)
+    step = max(1, _BLOCK_VALUES // (neighbors.shape[1] * X.shape[1]))
+    for start in range(0, len(X), step):
+        part = slice(start, start + step)
+        difference = X[part, None] - Y[neighbors[part]]
+        out[part] = np.square(difference, out=difference).sum(axis=2)
+    return out
+
+
+def _kernel_width(distances, sigma_scale):
+    """The width s of the weights exp(-d / s) from the squared distances to the neighbours."""
+    width = sigma_scale * distances.mean()
+    farthest = distances.min(axis=1).max()
+    while width > 0 and farthest > -np.log(_LEAST_WEIGHT) * width:
+        width *= 2
+    return width
+
+
+class _Merger:
+    """Clusters of a graph that merge pair by pair.
+
+    Clusters have ascending numbers; a merged one has a new number, the largest. Of each pair the
+    younger cluster keeps the affinity, so that one entry of the heap per cluster is enough: its
+    best older partner. An entry whose partner is gone is an upper bound, and is replaced when it
+    comes up.
+
+    Parameters
+    ----------
+    neighbors : ndarray of shape (n, K), int
+    flow : ndarray of shape (n, K + 1)
+        Rows of P: the row itself first, then its neighbours.
+    labels : ndarray of shape (n,), int
+        Initial clusters 0 .. c - 1.
+    z : float
+        Weight of a further step; 0 is the degree linkage.
+    """
+
+    def __init__(self, neighbors, flow, labels, z):
+        n, k = neighbors.shape
+        count = labels.max() + 1
+        self.labels, self.z, self.flow = labels.copy(), z, flow
+        self.hops = np.column_stack([np.arange(n), neighbors])
+        self.tails, self.heads = np.repeat(np.arange(n), k), neighbors.ravel()
+        self.weights = flow[:, 1:].ravel()
+        self.inner_out, self.inner_in = flow[:, 0].copy(), flow[:, 0].copy()
+        self.visits = np.zeros(n)
+        inside = labels[self.tails] == labels[self.heads]
+        self._count_inner(np.flatnonzero(inside))
+        crossing = np.flatnonzero(~inside)
+        self.members = _grouped(np.arange(n), labels, count)
+        self.leaving = _grouped(crossing, labels[self.tails[crossing]], count)
+        self.entering = _grouped(crossing, labels[self.heads[crossing]], count)
+        self.alive = np.zeros(2 * count, dtype=bool)
+        self.sizes = np.zeros(2 * count)
+        self.alive[:count], self.sizes[:count] = True, np.bincount(labels)
+        self.n_alive = count
+        self.rows, self.heap = [], []
+        for cluster in range(count):
+            self._rank(cluster)
+
+    def merge_until(self, n_clusters):
+        """Merge the most attracted pairs until so many clusters are left, or none attract."""
+        while self.n_alive > n_clusters and self.heap:
+            _, cluster, partner = heapq.heappop(self.heap)
+            if not self.alive[cluster]:
+                continue
+            if self.alive[partner]:
+                self.merge(cluster, partner)
+            else:
+                self._push(cluster)
+
+    def merge(self, a, b):
+        """Replace two clusters by their union; return its number."""
+        new = len(self.members)
+        self.alive[[a, b]], self.alive[new] = False, True
+        self.sizes[new] = self.sizes[a] + self.sizes[b]
+        self.n_alive -= 1
+        self.members.append(np.concatenate([self.members[a], self.members[b]]))
+        self.labels[self.members[new]] = new
+        leaving = np.concatenate([self.leaving[a], self.leaving[b]])
+        entering = np.concatenate([self.entering[a], self.entering[b]])
+        outside = self.labels[self.heads[leaving]] != new
+        self._count_inner(leaving[~outside])
+        self.leaving.append(leaving[outside])
+        self.entering.append(entering[self.labels[self.tails[entering]] != new])
+        for gone in (a, b):
+            self.members[gone] = self.leaving[gone] = self.entering[gone] = None
+            self.rows[gone] = None
+        self._rank(new)
+        return new
+
+    def _count_inner(self, edges):
+        np.add.at(self.inner_out, self.tails[edges], self.weights[edges])
+        np.add.at(self.inner_in, self.heads[edges], self.weights[edges])
+
+    def _rank(self, cluster):
+        """Store the affinities of a cluster to all older ones and push the best."""
+        partners, affinities = self._affinities(cluster)
+        older = partners < cluster
+        self.rows.append((partners[older], affinities[older]))
+        self._push(cluster)
+
+    def _push(self, cluster):
+        partners, affinities = self.rows[cluster]
+        kept = self.alive[partners]
+        if not kept.all():
+            partners, affinities = self.rows[cluster] = partners[kept], affinities[kept]
+        if len(partners):
+            best = np.argmax(affinities)
+            heapq.heappush(self.heap, (-affinities[best], cluster, int(partners[best])))
+
+    def _affinities(self, cluster):
+        """Affinities of a cluster to all that walks reach: (numbers, values)."""
+        leaving, entering = self.leaving[cluster], self.entering[cluster]
+        # A walk's first and last steps: those inside its own cluster before and after.
+        out_weights = self.weights[leaving] * (1 + self.z * self.inner_in[self.tails[leaving]])
+        in_weights = self.weights[entering] * (1 + self.z * self.inner_out[self.heads[entering]])
+        away = self._visits_of(cluster, leaving, entering, out_weights, in_weights)
+        out_weights = self.weights[leaving] * (1 + self.z * self.inner_out[self.heads[leaving]])
+        in_weights = self.weights[entering] * (1 + self.z * self.inner_in[self.tails[entering]])
+        back = self._visits_by_others(leaving, entering, out_weights, in_weights)
+        partners, place = np.unique(np.concatenate([away[0], back[0]]), return_inverse=True)
+        scale = self.sizes[cluster] ** -2.0
+        values = np.bincount(
+            place, np.concatenate([scale * away[1], back[1] * self.sizes[back[0]] ** -2.0])
+        )
+        return partners, values
+
+    def _visits_of(self, cluster, leaving, entering, out_weights, in_weights):
+        """Walks from the cluster through each other one: (numbers, sums)."""
+        points, arriving = _sums(self.heads[leaving], out_weights)
+        np.add.at(self.visits, self.tails[entering], in_weights)
+        returning = self.visits[points]
+        if self.z:
+            hops = self.hops[points]
+            same = self.labels[hops] == self.labels[points][:, None]
+            returning = returning + self.z * (self.flow[points] * same * self.visits[hops]).sum(1)
+        self.visits[self.tails[entering]] = 0
+        met = returning > 0
+        return _sums(self.labels[points[met]], arriving[met] * returning[met])
+
+    def _visits_by_others(self, leaving, entering, out_weights, in_weights):
+        """Walks from each other cluster through this one: (numbers, sums)."""
+        count = len(self.alive)
+        keys, arriving = _sums(
+            self.heads[entering] * count + self.labels[self.tails[entering]], in_weights
+        )
+        out_keys, leaving_sums = _sums(
+            self.tails[leaving] * count + self.labels[self.heads[leaving]], out_weights
+        )
+        returning = _look_up(keys, out_keys, leaving_sums)
+        if self.z:
+            points, others = np.divmod(keys, count)
+            hops = self.hops[points]
+            found = _look_up(hops * count + others[:, None], out_keys, leaving_sums)
+            # Hops out of the cluster find nothing: keys hold only points of this one.
+            returning = returning + self.z * (self.flow[points] * found).sum(1)
+        met = returning > 0
+        return _sums(keys[met] % count, arriving[met] * returning[met])
+
+
+def _grouped(values, groups, count):
+    """Split `values` by group number into a list of `count` arrays."""
+    order = np.argsort(groups, kind="stable")
+    ends = np.cumsum(np.bincount(groups, minlength=count))[:-1]
+    return np.split(values[order], ends)
+
+
+def _sums(keys, values):
+    """Sum `values` over equal keys: (ascending keys, sums)."""
+    unique, place = np.unique(keys, return_inverse=True)
+    return unique, np.bincount(place, values, minlength=len(unique))
+
+
+def _look_up(keys, known, values):
+    """Values of the keys among the ascending `known` ones; 0 for others."""
+    if not len(known):
+        return np.zeros(keys.shape)
+    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.where(known[place] == keys, values[place], 0)

@@ -1,0 +1,264 @@
+"""Graph agglomeration against plain loops, and what its users rely on."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_blobs, make_moons
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from sklearn_deepcluster import GraphAgglomerative
+from sklearn_deepcluster.cluster import _graph
+
+LINKAGES = ["degree", "path_integral"]
+every_linkage = pytest.mark.parametrize("linkage", LINKAGES)
+
+
+def transition_matrix(X, n_neighbors):
+    """P as the formulas say, with loops."""
+    n = len(X)
+    d = np.array([[np.sum((a - b) ** 2) for b in X] for a in X])
+    near = [[j for j in np.argsort(d[i], kind="stable") if j != i][:n_neighbors] for i in range(n)]
+    width = np.mean([d[i, j] for i in range(n) for j in near[i]])
+    while any(np.exp(-d[i, near[i][0]] / width) < 1e-5 for i in range(n)):
+        width *= 2
+    W = np.eye(n)
+    for i in range(n):
+        for j in near[i]:
+            W[i, j] = np.exp(-d[i, j] / width)
+    return W / W.sum(axis=1, keepdims=True), near
+
+
+def degree_affinity(P, a, b):
+    def half(a, b):
+        return np.ones(len(a)) @ P[np.ix_(a, b)] @ P[np.ix_(b, a)] @ np.ones(len(a)) / len(a) ** 2
+
+    return half(a, b) + half(b, a)
+
+
+def path_affinity(P, a, b, z=0.01):
+    """The increments of the path integral, by inverses, over z ** 2."""
+
+    def conditional(a, c):
+        ones = np.isin(c, a).astype(float)
+        inverse = np.linalg.inv(np.eye(len(c)) - z * P[np.ix_(c, c)])
+        return ones @ inverse @ ones / len(a) ** 2
+
+    both = np.concatenate([a, b])
+    gain = conditional(a, both) - conditional(a, a) + conditional(b, both) - conditional(b, b)
+    return gain / z**2
+
+
+AFFINITY = {"degree": degree_affinity, "path_integral": path_affinity}
+
+
+def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
+    P, near = transition_matrix(X, n_neighbors)
+    clusters = [{i} for i in range(len(X))]
+    for i in range(len(X)):
+        a, b = (next(c for c in clusters if p in c) for p in (i, near[i][0]))
+        if a is not b:
+            clusters.remove(b)
+            a |= b
+    while len(clusters) > n_clusters:
+        pairs = [(i, j) for j in range(len(clusters)) for i in range(j)]
+        members = [np.array(sorted(c)) for c in clusters]
+        best = max(pairs, key=lambda ij: AFFINITY[linkage](P, members[ij[0]], members[ij[1]]))
+        clusters[best[0]] |= clusters.pop(best[1])
+    labels = np.empty(len(X), dtype=int)
+    for number, cluster in enumerate(clusters):
+        labels[list(cluster)] = number
+    return labels
+
+
+@every_linkage
+@pytest.mark.parametrize("seed", range(6))
+def test_equals_plain_loops(linkage, seed):
+    X = np.random.default_rng(seed).normal(size=(70, 3)).astype(np.float32)
+    model = GraphAgglomerative(4, n_neighbors=6, linkage=linkage).fit(X)
+    expected = agglomerate_by_loops(X.astype(float), 4, 6, linkage)
+    assert adjusted_rand_score(expected, model.labels_) == 1.0
+
+
+@every_linkage
+def test_affinities_stay_true_while_clusters_merge(linkage):
+    """After every merge the stored affinities are those of the formula."""
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    P, near = transition_matrix(X, 6)
+    neighbors = np.array(near)
+    flow = np.column_stack([P.diagonal(), np.take_along_axis(P, neighbors, axis=1)])
+    step = _graph._STEP_WEIGHT[linkage]
+    merger = _graph._Merger(neighbors, flow, np.arange(60) // 2, step)
+    checked = 0
+    while merger.n_alive > 3:
+        merger.merge_until(merger.n_alive - 1)
+        for cluster in np.flatnonzero(merger.alive[: len(merger.members)]):
+            partners, affinities = merger.rows[cluster]
+            for partner, affinity in zip(partners, affinities, strict=True):
+                if merger.alive[partner]:
+                    members = merger.members[cluster], merger.members[partner]
+                    exact = AFFINITY[linkage](P, *members)
+                    assert affinity == pytest.approx(exact, rel=3e-4 if step else 1e-9)
+                    checked += 1
+    assert checked > 1000
+
+
+@every_linkage
+def test_does_not_depend_on_the_order_of_rows(linkage):
+    X, _ = load_digits(return_X_y=True)
+    X = X[:500]  # whole numbers: many distances are equal
+    labels = GraphAgglomerative(10, linkage=linkage).fit_predict(X)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(X))
+        shuffled = GraphAgglomerative(10, linkage=linkage).fit_predict(X[order])
+        np.testing.assert_array_equal(shuffled, labels[order])
+
+
+@every_linkage
+def test_finds_the_digits(linkage):
+    X, y = load_digits(return_X_y=True)
+    model = GraphAgglomerative(10, linkage=linkage).fit(X)
+    assert normalized_mutual_info_score(y, model.labels_) > 0.88
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+
+
+def test_finds_shapes_that_are_no_balls():
+    X, y = make_moons(600, noise=0.05, random_state=0)
+    assert adjusted_rand_score(y, GraphAgglomerative(2).fit_predict(X)) == 1.0
+
+
+def test_predicts_rows_it_has_not_seen():
+    X, y = load_digits(return_X_y=True)
+    model = GraphAgglomerative(10).fit(X[:1200])
+    fitted = normalized_mutual_info_score(y[:1200], model.labels_)
+    assert normalized_mutual_info_score(y[1200:], model.predict(X[1200:])) > fitted - 0.1
+    far = model.predict(X[:3] + 1e6)
+    assert far.shape == (3,)
+    for i in (0, 17, 500):
+        assert model.predict(X[1200 + i : 1201 + i]) == model.predict(X[1200:])[i]
+
+
+def test_memory_grows_with_the_neighbours_alone():
+    """Nothing is kept per pair of rows or of initial clusters."""
+    X = np.random.default_rng(0).normal(size=(4000, 2))
+    model = GraphAgglomerative(1000, n_neighbors=5)
+    order = _graph._canonical_order(X.astype(np.float32))
+    model.fit(X)
+    neighbors = model._search.kneighbors(return_distance=False)
+    leaves = np.arange(4000)
+    merger = _graph._Merger(neighbors, np.full((4000, 6), 1 / 6), leaves, 0.0)
+    held = sum(len(row[0]) for row in merger.rows if row is not None)
+    assert held <= 2 * 4000 * 5 * 6
+    assert len(order) == 4000
+
+
+# -- data of every kind --------------------------------------------------------------------------
+
+
+def test_equal_rows_share_their_cluster_and_too_few_are_reported():
+    X = np.repeat(np.arange(3.0)[:, None], 10, axis=0)
+    assert len(np.unique(GraphAgglomerative(3).fit_predict(X))) == 3
+    with pytest.warns(ConvergenceWarning, match="3 distinct rows, fewer than n_clusters=5"):
+        model = GraphAgglomerative(5).fit(X)
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+    assert len(np.unique(model.labels_.reshape(3, 10), axis=1).T) == 1
+    with pytest.warns(ConvergenceWarning, match="1 distinct rows"):
+        GraphAgglomerative(2).fit(np.full((30, 4), 3.0))
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 5, 19, 20])
+def test_any_number_of_clusters(n_clusters):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    labels = GraphAgglomerative(n_clusters).fit_predict(X)
+    np.testing.assert_array_equal(np.unique(labels), np.arange(n_clusters))
+
+
+def test_one_row():
+    assert GraphAgglomerative(1).fit(np.ones((1, 3))).predict(np.zeros((2, 3))).tolist() == [0, 0]
+
+
+def test_pieces_without_connection_are_joined_with_a_warning():
+    X, y = make_blobs(200, centers=8, cluster_std=0.01, random_state=0)
+    model = GraphAgglomerative(3, n_neighbors=9)
+    with pytest.warns(ConvergenceWarning, match="falls into 8 pieces, more than n_clusters=3"):
+        labels = model.fit_predict(X)
+    assert len(np.unique(labels)) == 3
+    assert all(len(np.unique(labels[y == c])) == 1 for c in range(8))
+    np.testing.assert_array_equal(model.predict(X), labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert adjusted_rand_score(y, clone(model).set_params(n_clusters=8).fit_predict(X)) == 1
+
+
+def test_an_outlier_does_not_cut_the_graph():
+    X, y = make_blobs(200, centers=[[0, 0], [5, 5], [-5, 5]], random_state=0)
+    X = np.vstack([X, [[1e3, 1e3]]])
+    labels = GraphAgglomerative(3).fit_predict(X)
+    assert adjusted_rand_score(y, labels[:-1]) > 0.95
+
+
+def test_images_frames_and_lists_are_taken():
+    images = load_digits().images[:200]
+    model = GraphAgglomerative(5).fit(images)
+    flat = images.reshape(200, -1)
+    assert model.n_features_in_ == 64
+    for X in (flat, flat.tolist(), list(images), flat.astype(np.float32)):
+        np.testing.assert_array_equal(GraphAgglomerative(5).fit_predict(X), model.labels_)
+    np.testing.assert_array_equal(model.predict(flat), model.labels_)
+    frame = pd.DataFrame(flat, columns=[f"p{i}" for i in range(64)])
+    assert GraphAgglomerative(5).fit(frame).feature_names_in_[3] == "p3"
+
+
+@pytest.mark.parametrize("factor", [1e-6, 0.3, 255.0, 1e6])
+def test_the_unit_of_the_input_does_not_matter(factor):
+    X, _ = make_blobs(300, centers=5, n_features=4, random_state=0)
+    labels = GraphAgglomerative(5).fit_predict(X)
+    assert adjusted_rand_score(GraphAgglomerative(5).fit_predict(factor * X), labels) == 1.0
+
+
+def test_pickle_round_trip():
+    X, _ = load_digits(return_X_y=True)
+    model = GraphAgglomerative(10).fit(X[:300])
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+# -- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("n_clusters", 0),
+        ("n_clusters", 2.5),
+        ("n_neighbors", 0),
+        ("n_neighbors", 1.5),
+        ("linkage", "ward"),
+        ("sigma_scale", 0),
+        ("sigma_scale", np.nan),
+        ("n_jobs", 1.5),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(parameter, value):
+    with pytest.raises(ValueError, match=parameter):
+        GraphAgglomerative(**{parameter: value}).fit(np.ones((20, 2)))
+
+
+def test_bad_data_are_refused():
+    model = GraphAgglomerative(3)
+    with pytest.raises(ValueError, match="n_samples=2.*n_clusters=3"):
+        model.fit(np.ones((2, 2)))
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.full((9, 2), np.nan))
+    with pytest.raises(TypeError, match="[Ss]parse"):
+        model.fit(scipy.sparse.eye_array(9, format="csr"))
+    with pytest.raises(NotFittedError):
+        model.predict(np.ones((2, 2)))
+    model.fit(np.random.default_rng(0).normal(size=(30, 2)))
+    with pytest.raises(ValueError, match="5 features"):
+        model.predict(np.ones((2, 5)))
