@@ -1,6 +1,6 @@
 """Deep clustering estimators that behave like scikit-learn's own."""
 
-from sklearn_deepcluster.cluster import DCEC, DEC, DEKM, IDEC, GraphAgglomerative
+from sklearn_deepcluster.cluster import DCEC, DEC, DEKM, DEPICT, IDEC, GraphAgglomerative
 from sklearn_deepcluster.persistence import load_model, save_model
 from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
 
@@ -10,6 +10,7 @@ __all__ = [
     "DCEC",
     "DEC",
     "DEKM",
+    "DEPICT",
     "IDEC",
     "Autoencoder",
     "ConvAutoencoder",

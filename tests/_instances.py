@@ -40,6 +40,13 @@ TINY = {
         "update_interval": 10,
         "batch_size": 64,
     },
+    "DEPICT": lambda: {
+        "autoencoder": tiny_autoencoder(noise_kind="dropout", hidden_weight=0.1),
+        "warm_up_epochs": 1,
+        "max_epochs": 1,
+        "min_steps": 20,
+        "batch_size": 64,
+    },
     "GraphAgglomerative": lambda: {},
     "IDEC": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS},
 }

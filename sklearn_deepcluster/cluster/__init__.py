@@ -3,7 +3,8 @@
 from sklearn_deepcluster.cluster._dcec import DCEC
 from sklearn_deepcluster.cluster._dec import DEC
 from sklearn_deepcluster.cluster._dekm import DEKM
+from sklearn_deepcluster.cluster._depict import DEPICT
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
 
-__all__ = ["DCEC", "DEC", "DEKM", "IDEC", "GraphAgglomerative"]
+__all__ = ["DCEC", "DEC", "DEKM", "DEPICT", "IDEC", "GraphAgglomerative"]

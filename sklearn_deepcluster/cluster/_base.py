@@ -16,6 +16,7 @@ import torch
 from sklearn.base import ClusterMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -28,7 +29,7 @@ from sklearn_deepcluster._engine import (
     random_stream,
 )
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
-from sklearn_deepcluster.cluster._init import check_init, initial_centers
+from sklearn_deepcluster.cluster._init import check_init, cluster_means, initial_clusters
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.representation._base import BaseAutoencoder, decode
@@ -48,18 +49,28 @@ class Task:
     trainer : Trainer
     seed : int
         For the clustering phase.
-    initial_centers : callable
-        Maps the embedding of all rows, Tensor (n, e), to centres, float32 Tensor (k, e).
+    initial_clusters : callable
+        Maps the embedding of all rows, Tensor (n, e), to labels, int64 Tensor (n,), and centres,
+        float32 Tensor (k, e).
     stage : str
         Named by progress and errors.
+    reconstruction : nn.Module
+        The loss that the representation was trained with.
+    y : ndarray of shape (n,) or None
+        What ``_check_y`` made of the labels, for methods that use some.
+    head : dict or None
+        The head of the last fit, where this one goes on from it (``warm_start``).
     """
 
     module: torch.nn.Module
     rows: Rows
     trainer: Trainer
     seed: int
-    initial_centers: object
+    initial_clusters: object
     stage: str
+    reconstruction: torch.nn.Module | None = None
+    y: np.ndarray | None = None
+    head: dict | None = None
 
     def embed(self):
         """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
@@ -72,8 +83,8 @@ class Task:
             )
         return z
 
-    def train(self, objective, *, rounds, steps, schedule, max_steps=None):
-        """Train module and objective for up to `rounds` rounds of `steps` steps."""
+    def train(self, objective, *, rounds, schedule=None, steps=None, max_steps=None, noise=False):
+        """Train module and objective for up to `rounds` rounds of `steps` steps, or one epoch."""
         return self.trainer.train(
             self.module,
             objective,
@@ -83,7 +94,8 @@ class Task:
             epochs=rounds,
             steps=steps,
             max_steps=max_steps,
-            schedule=[schedule],
+            noise=noise,
+            schedule=[] if schedule is None else [schedule],
         )
 
 
@@ -113,6 +125,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         "memory": [str, os.PathLike, HasMethods("cache"), None],
     }
 
+    # The fitted arrays that ``_assign`` works with; ``_optimize`` returns them.
+    _head_attributes = ("cluster_centers_",)
     # Whether the decoder is kept (and trained) in the clustering phase.
     _keeps_decoder = False
 
@@ -181,13 +195,14 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         resume = self.warm_start and hasattr(self, "module_")
         X = self._check_X(X, reset=not resume)
         self._check_params(X, resume)
+        y = self._check_y(X, y)
         stream = random_stream(self.random_state)
         seeds = [draw_seed(stream) for _ in range(self.n_init)]
         if self.n_init == 1:
-            runs = [self._run(X, seeds[0], resume)]
+            runs = [self._run(X, y, seeds[0], resume)]
         else:
             runs = Parallel(n_jobs=self.n_jobs)(
-                delayed(_try_run)(self, X, seed, resume) for seed in seeds
+                delayed(_try_run)(self, X, y, seed, resume) for seed in seeds
             )
         best = _best_run(runs)
         for name, value in best.fitted.items():
@@ -228,6 +243,10 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             width = None  # of a user's module it is known once it is built
         check_init(self.init, self.n_clusters, width)
 
+    def _check_y(self, X, y):
+        """Hook: what of the labels y a method uses, checked; None for all but semi-supervised."""
+        return None
+
     def _autoencoder(self):
         """The representation, unwrapped if it is frozen, the default one if it is None."""
         if isinstance(self.autoencoder, FrozenEstimator):
@@ -258,7 +277,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             module.decoder = None
         return module
 
-    def _run(self, X, seed, resume):
+    def _run(self, X, y, seed, resume):
         """One whole run: representation, initial clustering, the method."""
         stream = random_stream(seed)
         # The seed of the representation is the first, so it depends on random_state alone.
@@ -275,25 +294,33 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             rows=rows,
             trainer=trainer,
             seed=seeds[2],
-            initial_centers=functools.partial(
-                initial_centers,
+            initial_clusters=functools.partial(
+                initial_clusters,
                 self.cluster_centers_ if resume else self.init,
                 n_clusters=self.n_clusters,
                 seed=seeds[1],
             ),
             stage=f"{type(self).__name__}: clustering",
+            reconstruction=self._autoencoder()._loss(),
+            y=y,
+            head=self._head(trainer.device) if resume else None,
         )
-        centers, epochs = self._optimize(task)
-        labels, distances = self._assign_rows(module, centers, rows)
-        embedding = map_blocks(module.encode, rows)
-        variance = float(embedding.double().var(0, correction=0).sum()) or 1.0
+        head, epochs = self._optimize(task)
+        labels, z = self._assign_rows(module, head, rows)
+        centers = head.get("cluster_centers_")
+        if centers is None:
+            empty = np.broadcast_to(z.mean(axis=0), (self.n_clusters, z.shape[1]))
+            centers = cluster_means(z, labels, empty)
+        centers = centers.cpu().numpy()
+        variance = float(z.var(axis=0, dtype=np.float64).sum()) or 1.0
         history = _history(epochs)
         if not resume:
             history["pretraining_loss"] = list(source.history_["loss"])
         return Run(
             fitted={
                 "module_": module,
-                "cluster_centers_": centers.cpu().numpy(),
+                **{name: tensor.cpu().numpy() for name, tensor in head.items()},
+                "cluster_centers_": centers,
                 "labels_": labels,
                 "history_": history,
                 "loss_": history["loss"][-1],
@@ -302,22 +329,21 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 "n_components_": source.n_components_,
                 "embedding_variance_": variance,
             },
-            score=-float(distances.mean(dtype=np.float64)) / variance,
+            score=-_mean_gap(z, centers) / variance,
         )
 
-    def _assign(self, z, centers):
+    def _assign(self, z, head):
         """Labels of embedded rows z (b, e): the most probable, or else the nearest, cluster."""
         if hasattr(self, "_log_proba"):
-            return self._log_proba(z, centers).argmax(1)
-        return squared_distances(z, centers).argmin(1)
+            return self._log_proba(z, head).argmax(1)
+        return squared_distances(z, head["cluster_centers_"]).argmin(1)
 
-    def _assign_rows(self, module, centers, rows):
-        """Labels of all rows and squared distances to the nearest centre, both ndarrays."""
+    def _assign_rows(self, module, head, rows):
+        """Labels and embedding of all rows, both ndarrays."""
 
         def assign(block):
             z = module.encode(block)
-            nearest = squared_distances(z, centers).amin(1)
-            return torch.stack([self._assign(z, centers).to(z.dtype), nearest], dim=1)
+            return torch.cat([self._assign(z, head).to(z.dtype).unsqueeze(1), z], dim=1)
 
         out = map_blocks(assign, rows).numpy()
         if not np.isfinite(out).all():
@@ -325,14 +351,18 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 f"{type(self).__name__}: clustering diverged: the embedding is not finite. "
                 f"The likely cause is a step size that is too large (lr={self.lr})."
             )
-        return out[:, 0].astype(np.int64), out[:, 1]
+        return out[:, 0].astype(np.int64), out[:, 1:]
 
     def _assign_new(self, X):
         module, rows = self._fitted(X)
-        return self._assign_rows(module, self._centers(rows), rows)
+        return self._assign_rows(module, self._head(rows.device), rows)
 
-    def _centers(self, rows):
-        return torch.from_numpy(np.array(self.cluster_centers_)).to(rows.device)
+    def _head(self, device):
+        """What maps the embedding to clusters, name of the fitted attribute -> Tensor."""
+        return {
+            name: torch.from_numpy(np.array(getattr(self, name))).to(device)
+            for name in self._head_attributes
+        }
 
     def predict(self, X):
         """Assign each sample to a cluster.
@@ -362,9 +392,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             Rows sum to 1.
         """
         module, rows = self._fitted(X)
-        centers = self._centers(rows)
+        head = self._head(rows.device)
         return map_blocks(
-            lambda block: self._log_proba(module.encode(block), centers).exp(), rows
+            lambda block: self._log_proba(module.encode(block), head).exp(), rows
         ).numpy()
 
     @available_if(lambda self: self._keeps_decoder)
@@ -402,8 +432,13 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         -------
         score : float
         """
-        distances = self._assign_new(X)[1]
-        return -float(distances.mean(dtype=np.float64)) / self.embedding_variance_
+        z = self._assign_new(X)[1]
+        return -_mean_gap(z, self.cluster_centers_) / self.embedding_variance_
+
+
+def _mean_gap(z, centers):
+    """Mean squared distance of the rows of z to the nearest centre."""
+    return float(pairwise_distances_argmin_min(z, centers, metric="sqeuclidean")[1].mean())
 
 
 def _history(epochs):
@@ -415,10 +450,10 @@ def _history(epochs):
     return history | {name: [row[name] for row in epochs if name in row] for name in names}
 
 
-def _try_run(estimator, X, seed, resume):
+def _try_run(estimator, X, y, seed, resume):
     """One of several runs: a diverged one is returned as its error, to be left out."""
     try:
-        return estimator._run(X, seed, resume)
+        return estimator._run(X, y, seed, resume)
     except FloatingPointError as error:
         return error
 

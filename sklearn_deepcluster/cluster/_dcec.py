@@ -25,10 +25,10 @@ class DCEC(IDEC):
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here.
 
-    init : "k-means", array-like of shape (n_clusters, n_components) or clusterer, \
-            default="k-means"
-        Initial clustering of the embedding: k-means with 20 starts, centres, or a clusterer,
-        which is cloned and given `n_clusters`, and a seed if it has none.
+    init : {"k-means", "ac-gdl", "ac-pic"}, array-like or clusterer, default="k-means"
+        Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
+        degree linkage or path integral, centres of shape (n_clusters, n_components), or a
+        clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
 
     gamma : float, default=1.0
         Weight of the clustering divergence (mean over rows) relative to the reconstruction error

@@ -99,10 +99,10 @@ class DEC(BaseDeepClusterer):
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here.
 
-    init : "k-means", array-like of shape (n_clusters, n_components) or clusterer, \
-            default="k-means"
-        Initial clustering of the embedding: k-means with 20 starts, centres, or a clusterer,
-        which is cloned and given `n_clusters`, and a seed if it has none.
+    init : {"k-means", "ac-gdl", "ac-pic"}, array-like or clusterer, default="k-means"
+        Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
+        degree linkage or path integral, centres of shape (n_clusters, n_components), or a
+        clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
 
     alpha : float, default=1.0
         Degrees of freedom of Student's t.
@@ -294,7 +294,7 @@ class DEC(BaseDeepClusterer):
         if interval == "auto":
             interval = min(140, max(30, per_epoch // 2))
         steps = per_epoch * n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
-        centers = task.initial_centers(task.embed())
+        _, centers = task.initial_clusters(task.embed())
         objective = ClusteringLoss(centers, self.alpha, self._gamma())
         objective.to(task.trainer.device)
         history = task.train(
@@ -304,10 +304,10 @@ class DEC(BaseDeepClusterer):
             max_steps=steps,
             schedule=TargetRefresh(task, objective, self.tol),
         )
-        return objective.centers.detach(), history
+        return {"cluster_centers_": objective.centers.detach()}, history
 
     def _gamma(self):
         return 1.0
 
-    def _log_proba(self, z, centers):
-        return student_t_log_assignment(z, centers, self.alpha)
+    def _log_proba(self, z, head):
+        return student_t_log_assignment(z, head["cluster_centers_"], self.alpha)

@@ -66,7 +66,7 @@ class KMeansRefresh(Callback):
         """k-means on the present embedding; return (embedding, labels, centres)."""
         z = self.task.embed()
         if self.centers_ is None:
-            start = self.task.initial_centers(z)
+            _, start = self.task.initial_clusters(z)
             kmeans = KMeans(len(start), init=start.numpy(), n_init=1)
         elif self.estimator.kmeans_n_init is None:
             kmeans = KMeans(len(self.centers_), init=self.centers_.numpy(), n_init=1)
@@ -129,10 +129,10 @@ class DEKM(BaseDeepClusterer):
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here.
 
-    init : "k-means", array-like of shape (n_clusters, n_components) or clusterer, \
-            default="k-means"
-        Initial clustering of the embedding: k-means with 20 starts, centres, or a clusterer,
-        which is cloned and given `n_clusters`, and a seed if it has none.
+    init : {"k-means", "ac-gdl", "ac-pic"}, array-like or clusterer, default="k-means"
+        Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
+        degree linkage or path integral, centres of shape (n_clusters, n_components), or a
+        clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
 
     target : {"last", "random", "all", "random-raw", "all-raw"}, default="last"
         Which coordinates of the rotated embedding are moved to those of their centre: the last
@@ -336,4 +336,4 @@ class DEKM(BaseDeepClusterer):
         if "train_loss" in history[-1]:
             # The rounds ran out: the encoder has moved since the last k-means.
             rounds.centers_ = rounds.cluster()[2]
-        return rounds.centers_.to(task.trainer.device), history
+        return {"cluster_centers_": rounds.centers_.to(task.trainer.device)}, history

@@ -4,9 +4,13 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_array
 
+from sklearn_deepcluster.cluster._graph import GraphAgglomerative
+
 KMEANS_STARTS = 20
+_GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral"}
 
 
 def _is_clusterer(init):
@@ -19,13 +23,13 @@ def check_init(init, n_clusters, width):
     Raises
     ------
     ValueError
-        If `init` is neither "k-means" nor a clusterer nor an array (n_clusters, width).
+        If `init` is no known name, no clusterer and no array (n_clusters, width).
     """
     if isinstance(init, str):
-        if init != "k-means":
+        if init not in ("k-means", *_GRAPH_LINKAGES):
             raise ValueError(
-                f"init={init!r} is not known; use 'k-means', an array of centres "
-                "(n_clusters, n_components) or a clusterer."
+                f"init={init!r} is not known; use 'k-means', 'ac-gdl', 'ac-pic', an array of "
+                "centres (n_clusters, n_components) or a clusterer."
             )
     elif not _is_clusterer(init):
         try:
@@ -42,12 +46,13 @@ def check_init(init, n_clusters, width):
             )
 
 
-def initial_centers(init, z, *, n_clusters, seed):
-    """Return the centres to start from.
+def initial_clusters(init, z, *, n_clusters, seed):
+    """Return the clustering to start from.
 
     Parameters
     ----------
-    init : "k-means", array-like of shape (n_clusters, e) or clusterer
+    init : str, array-like of shape (n_clusters, e) or clusterer
+        "k-means" has 20 starts; "ac-gdl" and "ac-pic" are `GraphAgglomerative`.
     z : Tensor of shape (n, e)
         The embedding.
     n_clusters : int
@@ -55,7 +60,9 @@ def initial_centers(init, z, *, n_clusters, seed):
 
     Returns
     -------
+    labels : int64 Tensor of shape (n,)
     centers : float32 Tensor of shape (n_clusters, e)
+        Those given, or else the cluster means.
 
     Raises
     ------
@@ -63,26 +70,35 @@ def initial_centers(init, z, *, n_clusters, seed):
         If a clusterer finds noise or another number of clusters.
     """
     z = z.numpy()
-    if isinstance(init, str):
+    if isinstance(init, str) and init not in _GRAPH_LINKAGES:
         kmeans = KMeans(n_clusters, n_init=KMEANS_STARTS, random_state=seed).fit(z)
-        return cluster_means(z, kmeans.labels_, kmeans.cluster_centers_)
-    if not _is_clusterer(init):
+        labels = torch.from_numpy(kmeans.labels_.astype(np.int64))
+        return labels, cluster_means(z, kmeans.labels_, kmeans.cluster_centers_)
+    if not isinstance(init, str) and not _is_clusterer(init):
         check_init(init, n_clusters, z.shape[1])
-        return torch.from_numpy(np.array(init, dtype=np.float32))
-    clusterer = clone(init)
+        centers = np.array(init, dtype=np.float32)
+        labels = pairwise_distances_argmin(z, centers).astype(np.int64)
+        return torch.from_numpy(labels), torch.from_numpy(centers)
+    if isinstance(init, str):
+        clusterer = GraphAgglomerative(linkage=_GRAPH_LINKAGES[init])
+    else:
+        clusterer = clone(init)
     params = clusterer.get_params()
     if "n_clusters" in params:
         clusterer.set_params(n_clusters=n_clusters)
     if params.get("random_state", seed) is None:
         clusterer.set_params(random_state=seed)
     found, labels = np.unique(clusterer.fit_predict(z), return_inverse=True)
-    if found[0] < 0 or len(found) != n_clusters:
+    few = isinstance(clusterer, GraphAgglomerative) and len(found) < n_clusters
+    if found[0] < 0 or (len(found) != n_clusters and not few):
         noise = " and noise" if found[0] < 0 else ""
         raise ValueError(
             f"init={init!r} found {np.sum(found >= 0)} clusters{noise}; "
             f"n_clusters={n_clusters} without noise are needed."
         )
-    return cluster_means(z, labels, np.zeros((n_clusters, z.shape[1])))
+    # Where rows are equal there can be fewer: the others start empty, at the mean.
+    empty = np.broadcast_to(z.mean(axis=0), (n_clusters, z.shape[1]))
+    return torch.from_numpy(labels.astype(np.int64)), cluster_means(z, labels, empty)
 
 
 def cluster_means(z, labels, empty):

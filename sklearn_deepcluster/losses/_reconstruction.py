@@ -1,4 +1,4 @@
-"""Reconstruction of the input."""
+"""Reconstruction of the input and of hidden layers."""
 
 from torch import nn
 
@@ -7,8 +7,31 @@ class ReconstructionLoss(nn.Module):
     r"""Mean squared error of the reconstruction, over features and rows.
 
     .. math:: L = \frac{1}{b d} \sum_{i \in B} \lVert x_i - g(f(x_i)) \rVert^2
+              + w \sum_l \frac{1}{b d_l} \sum_{i \in B} \lVert z_i^l - \hat z_i^l \rVert^2
+
+    The second sum is over the hidden layers, where the module gives them (Dizaji et al., 2017,
+    Eq. 8). Their targets are not detached: they are learned along.
+
+    Parameters
+    ----------
+    hidden_weight : float, default=0.0
+        The weight w.
     """
 
+    def __init__(self, hidden_weight=0.0):
+        super().__init__()
+        self.hidden_weight = hidden_weight
+
     def forward(self, outputs, x, index):
-        """Return the loss of ``outputs = (z, reconstruction)`` for the clean batch x."""
-        return {"loss": nn.functional.mse_loss(outputs[1], x)}
+        """Return the terms of the loss for the clean batch x.
+
+        `outputs` is (z, reconstruction), then the clean value and the reconstruction of each
+        hidden layer.
+        """
+        loss = nn.functional.mse_loss(outputs[1], x)
+        hidden = outputs[2:]
+        if not hidden:
+            return {"loss": loss}
+        pairs = zip(hidden[::2], hidden[1::2], strict=True)
+        error = sum(nn.functional.mse_loss(back, clean) for clean, back in pairs)
+        return {"loss": loss + self.hidden_weight * error, "hidden": error.detach()}

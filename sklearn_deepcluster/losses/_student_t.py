@@ -37,21 +37,32 @@ def student_t_log_assignment(z, centers, alpha=1.0):
     return torch.log_softmax(logits, dim=1)
 
 
-def target_distribution(q):
-    r"""Sharpened target of soft assignments over *all* rows (Xie et al., 2016, Eq. 3).
+def target_distribution(q, kind="square", prior=None):
+    r"""Sharpened, balanced target of soft assignments over *all* rows.
 
     .. math::
-        p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_l q_{il}^2 / f_l}, \qquad f_j = \sum_i q_{ij}
+        p_{ij} \propto q_{ij}^2 \frac{\pi_j}{f_j} \quad \text{("square")}, \qquad
+        p_{ij} \propto q_{ij} \sqrt{\frac{\pi_j}{f_j}} \quad \text{("sqrt")}, \qquad
+        f_j = \sum_i q_{ij}
+
+    "square" is Eq. 3 of Xie et al. (2016), "sqrt" Eq. 7 of Dizaji et al. (2017), which balances
+    without sharpening; both have a uniform prior.
 
     Parameters
     ----------
     q : Tensor of shape (n, k)
+    kind : {"square", "sqrt"}, default="square"
+    prior : Tensor of shape (k,), default=None
+        Expected shares of the clusters; None is uniform.
 
     Returns
     -------
     p : Tensor of shape (n, k)
     """
-    weight = q.square() / q.sum(0).clamp_min(EPS)
+    mass = q.sum(0).clamp_min(EPS)
+    if prior is not None:
+        mass = mass / prior
+    weight = q.square() / mass if kind == "square" else q / mass.sqrt()
     return weight / weight.sum(1, keepdim=True).clamp_min(EPS)
 
 

@@ -5,6 +5,7 @@ from sklearn_deepcluster.nn._autoencoder import (
     conv_decoder,
     conv_encoder,
     mlp,
+    stages,
     tied_decoder,
 )
 from sklearn_deepcluster.nn._layers import (
@@ -25,5 +26,6 @@ __all__ = [
     "conv_decoder",
     "conv_encoder",
     "mlp",
+    "stages",
     "tied_decoder",
 ]

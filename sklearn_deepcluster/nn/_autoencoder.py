@@ -9,6 +9,7 @@ from sklearn_deepcluster.nn._layers import (
     ACTIVATIONS,
     Conv2d,
     ConvTranspose2d,
+    Corruption,
     TiedLinear,
     initialize,
     linear,
@@ -28,33 +29,77 @@ class AutoencoderModule(nn.Module):
 
     corruption : nn.Module, optional
         Applied to the input in ``forward``, not in ``encode``.
+
+    hidden : bool, default=False
+        ``forward`` also returns the hidden layers, for their reconstruction. Encoder and decoder
+        must then be stacks (``nn.Sequential``) that mirror one another.
     """
 
-    def __init__(self, encoder, decoder, *, input_shape=None, corruption=None):
+    def __init__(self, encoder, decoder, *, input_shape=None, corruption=None, hidden=False):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.input_shape = input_shape
         self.corruption = corruption
+        self.hidden = hidden
 
-    def encode(self, x):
-        """Map rows (b, d) to embeddings (b, e)."""
+    def shaped(self, x):
+        """Rows (b, d) in the shape that the encoder takes."""
         if self.input_shape is not None:
             x = x.unflatten(1, self.input_shape)
             if len(self.input_shape) == 3:
                 x = x.contiguous(memory_format=torch.channels_last)
-        return self.encoder(x).flatten(1)
+        return x
+
+    def encode(self, x):
+        """Map rows (b, d) to embeddings (b, e)."""
+        return self.encoder(self.shaped(x)).flatten(1)
 
     def decode(self, z):
         """Map embeddings (b, e) to rows (b, d)."""
         return self.decoder(z).flatten(1)
 
     def forward(self, x):
-        """Return (embedding, reconstruction); the second is None without a decoder."""
-        if self.corruption is not None:
-            x = self.corruption(x)
-        z = self.encode(x)
-        return z, None if self.decoder is None else self.decode(z)
+        """Return (embedding, reconstruction) of the corrupted rows; None without a decoder.
+
+        With ``hidden`` two outputs follow per hidden layer, from the outside in: what it is for
+        the clean rows, and its reconstruction from the embedding (Dizaji et al., 2017, Eq. 8).
+        """
+        z = self.encode(x if self.corruption is None else self.corruption(x))
+        if self.decoder is None:
+            return z, None
+        if not self.hidden:
+            return z, self.decode(z)
+        clean = _walk(stages(self.encoder)[:-1], self.shaped(x))
+        *back, reconstruction = _walk(stages(self.decoder), z)
+        pairs = zip(clean, reversed(back), strict=True)
+        return z, reconstruction.flatten(1), *itertools.chain.from_iterable(pairs)
+
+
+def stages(network):
+    """Split a stack into its layers with weights, each with what follows it; no corruption.
+
+    What only reshapes goes with the next layer in an encoder and with the last one in a decoder.
+    """
+    groups, waiting = [], []
+    for layer in network:
+        if any(True for _ in layer.parameters()):
+            groups.append([*waiting, layer])
+            waiting = []
+        elif isinstance(layer, nn.Flatten):
+            waiting.append(layer)
+        elif not isinstance(layer, Corruption):
+            groups[-1].append(layer)
+    return [nn.Sequential(*group) for group in groups]
+
+
+def _walk(layers, x):
+    """Outputs of one layer after the other."""
+    outputs = []
+    for layer in layers:
+        x = layer(x)
+        outputs.append(x)
+    return outputs
 
 
 def mlp(sizes, generator, *, activation="relu", output_activation="identity", dropout=None):
@@ -71,12 +116,11 @@ def mlp(sizes, generator, *, activation="relu", output_activation="identity", dr
     """
     layers = []
     for depth, (n_in, n_out) in enumerate(itertools.pairwise(sizes), start=1):
-        if dropout is not None:
-            layers.append(dropout())
+        layers += _dropout(dropout)
         layers.append(linear(n_in, n_out, generator))
         last = depth == len(sizes) - 1
         layers.append(ACTIVATIONS[output_activation if last else activation]())
-    return nn.Sequential(*[layer for layer in layers if not isinstance(layer, nn.Identity)])
+    return _stack(layers)
 
 
 def tied_decoder(encoder, *, activation="relu", output_activation="identity"):
@@ -88,29 +132,51 @@ def tied_decoder(encoder, *, activation="relu", output_activation="identity"):
     return nn.Sequential(*layers[:-1], ACTIVATIONS[output_activation]())
 
 
-def conv_sizes(height, width, n_layers):
-    """Sizes of the feature maps: each layer of stride 2 halves them, rounding up."""
+def conv_sizes(height, width, kernel_sizes):
+    """Sizes of the feature maps: each layer of stride 2 halves them.
+
+    Kernels are padded by ``(kernel - 1) // 2``: odd ones round up, even ones down.
+    """
     sizes = [(height, width)]
-    for _ in range(n_layers):
-        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+    for kernel in kernel_sizes:
+        sizes.append(tuple((side + kernel % 2) // 2 for side in sizes[-1]))
     return sizes
 
 
-def conv_encoder(sample_shape, filters, kernel_sizes, n_components, generator, activation="relu"):
+def conv_encoder(
+    sample_shape,
+    filters,
+    kernel_sizes,
+    n_components,
+    generator,
+    activation="relu",
+    embedding_activation="identity",
+    dropout=None,
+):
     """Convolutions of stride 2 and one linear layer (Guo et al., 2017, DCEC).
 
-    Odd kernels padded by half their size give ``ceil(size / 2)`` for any size.
+    `dropout` makes a layer that is put before every layer with weights.
     """
     channels, height, width = sample_shape
     layers = []
     for n_in, n_out, kernel in zip((channels, *filters), filters, kernel_sizes, strict=False):
         layer = nn.utils.skip_init(
-            Conv2d, n_in, n_out, kernel, stride=2, padding=kernel // 2, dtype=torch.float32
+            Conv2d, n_in, n_out, kernel, stride=2, padding=(kernel - 1) // 2, dtype=torch.float32
         )
+        layers += _dropout(dropout)
         layers += [initialize(layer, generator), ACTIVATIONS[activation]()]
-    side = conv_sizes(height, width, len(filters))[-1]
+    side = conv_sizes(height, width, kernel_sizes)[-1]
     flat = filters[-1] * side[0] * side[1]
-    return nn.Sequential(*layers, nn.Flatten(), linear(flat, n_components, generator))
+    layers += [nn.Flatten(), *_dropout(dropout), linear(flat, n_components, generator)]
+    return _stack([*layers, ACTIVATIONS[embedding_activation]()])
+
+
+def _dropout(dropout):
+    return [] if dropout is None else [dropout()]
+
+
+def _stack(layers):
+    return nn.Sequential(*[layer for layer in layers if not isinstance(layer, nn.Identity)])
 
 
 def conv_decoder(
@@ -124,7 +190,7 @@ def conv_decoder(
 ):
     """The mirror image of :func:`conv_encoder`; gives back exactly `sample_shape`."""
     channels, height, width = sample_shape
-    sizes = conv_sizes(height, width, len(filters))
+    sizes = conv_sizes(height, width, kernel_sizes)
     flat = filters[-1] * sizes[-1][0] * sizes[-1][1]
     layers = [
         linear(n_components, flat, generator),
@@ -133,18 +199,20 @@ def conv_decoder(
     ]
     outputs = (channels, *filters)[:-1]
     for level in reversed(range(len(filters))):
-        # A transposed convolution of stride 2 gives 2 s - 1 plus this, per side.
-        extra = tuple(
-            want - (2 * have - 1) for want, have in zip(sizes[level], sizes[level + 1], strict=True)
-        )
         kernel = kernel_sizes[level]
+        # A transposed convolution of stride 2 gives 2 s - 1 (even kernels: 2 s) plus this, per
+        # side.
+        extra = tuple(
+            want - (2 * have - kernel % 2)
+            for want, have in zip(sizes[level], sizes[level + 1], strict=True)
+        )
         layer = nn.utils.skip_init(
             ConvTranspose2d,
             filters[level],
             outputs[level],
             kernel,
             stride=2,
-            padding=kernel // 2,
+            padding=(kernel - 1) // 2,
             output_padding=extra,
             dtype=torch.float32,
         )

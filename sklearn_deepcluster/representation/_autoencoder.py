@@ -6,46 +6,18 @@ Deviations: Adam for one end-to-end training by default (greedy layer-wise train
 with masking noise on the input; Glorot's initialisation, a learned input scale.
 """
 
-import functools
 import numbers
 
 from torch import nn
 
-from sklearn_deepcluster.losses import ReconstructionLoss
 from sklearn_deepcluster.nn import (
     ACTIVATIONS,
     AutoencoderModule,
-    Dropout,
-    MaskingNoise,
     mlp,
     tied_decoder,
 )
-from sklearn_deepcluster.representation._base import BaseAutoencoder, n_epochs, user_module
-from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
-
-
-class _LayerPair(nn.Module):
-    """One encoder layer and its decoder layer, on the codes of the layers before.
-
-    Returns (code, reconstruction, clean input), all of this layer.
-    """
-
-    def __init__(self, before, encoder, decoder, dropout):
-        super().__init__()
-        self._before = [before]  # not registered: its weights are not trained here
-        self.encoder, self.decoder, self.dropout = encoder, decoder, dropout
-
-    def forward(self, x):
-        clean = self._before[0](x).detach()
-        code = self.encoder(self.dropout(clean))
-        return code, self.decoder(self.dropout(code)), clean
-
-
-class _LayerLoss(ReconstructionLoss):
-    """Reconstruction of the layer's own input instead of the batch."""
-
-    def forward(self, outputs, x, index):
-        return super().forward(outputs, outputs[2], index)
+from sklearn_deepcluster.representation._base import BaseAutoencoder, user_module
+from sklearn_deepcluster.utils._sklearn import StrOptions
 
 
 class Autoencoder(BaseAutoencoder):
@@ -66,6 +38,9 @@ class Autoencoder(BaseAutoencoder):
             default="relu"
         Activation of the hidden layers.
 
+    embedding_activation : str, default="identity"
+        Activation of the embedding, from the same list.
+
     output_activation : str, default="identity"
         Activation of the reconstruction, from the same list. "sigmoid" is for data in
         [0, 1] and needs ``scale=None``.
@@ -74,8 +49,12 @@ class Autoencoder(BaseAutoencoder):
         Fraction of entries that are corrupted during training, in [0, 1).
 
     noise_kind : {"masking", "dropout"}, default="masking"
-        "masking" sets input entries to zero; "dropout" drops entries before every linear
-        layer and rescales the others.
+        "masking" sets input entries to zero; "dropout" drops entries before every layer of the
+        encoder and rescales the others.
+
+    hidden_weight : float, default=0.0
+        Weight of the reconstruction of each hidden layer, as it is without noise, relative to
+        that of the input [3]_.
 
     tied : bool, default=False
         The decoder uses the transposed weights of the encoder.
@@ -178,6 +157,8 @@ class Autoencoder(BaseAutoencoder):
        Analysis", ICML 2016.
     .. [2] P. Vincent et al., "Stacked Denoising Autoencoders: Learning Useful Representations
        in a Deep Network with a Local Denoising Criterion", JMLR 11, 2010.
+    .. [3] K. G. Dizaji et al., "Deep Clustering via Joint Convolutional Autoencoder Embedding
+       and Relative Entropy Minimization", ICCV 2017.
 
     Examples
     --------
@@ -195,10 +176,9 @@ class Autoencoder(BaseAutoencoder):
         **BaseAutoencoder._parameter_constraints,
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
+        "embedding_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
-        "noise_kind": [StrOptions({"masking", "dropout"})],
         "tied": ["boolean"],
-        "layerwise_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
         "module": [nn.Module, callable, None],
     }
 
@@ -208,9 +188,11 @@ class Autoencoder(BaseAutoencoder):
         hidden_layer_sizes=(500, 500, 2000),
         n_components=10,
         activation="relu",
+        embedding_activation="identity",
         output_activation="identity",
         noise=0.2,
         noise_kind="masking",
+        hidden_weight=0.0,
         tied=False,
         layerwise_epochs=0,
         module=None,
@@ -232,9 +214,11 @@ class Autoencoder(BaseAutoencoder):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_components = n_components
         self.activation = activation
+        self.embedding_activation = embedding_activation
         self.output_activation = output_activation
         self.noise = noise
         self.noise_kind = noise_kind
+        self.hidden_weight = hidden_weight
         self.tied = tied
         self.layerwise_epochs = layerwise_epochs
         self.module = module
@@ -272,49 +256,19 @@ class Autoencoder(BaseAutoencoder):
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold positive integers."
             )
         sizes = [self.n_features_in_, *widths, self.n_components]
-        dropout = functools.partial(Dropout, self.noise) if self._drops() else None
-        encoder = mlp(sizes, rng, activation=self.activation, dropout=dropout)
+        dropout = self._dropout()
+        encoder = mlp(
+            sizes,
+            rng,
+            activation=self.activation,
+            output_activation=self.embedding_activation,
+            dropout=dropout,
+        )
         outer = {"activation": self.activation, "output_activation": self.output_activation}
         if self.tied:
             decoder = tied_decoder(encoder, **outer)
         else:
-            decoder = mlp(sizes[::-1], rng, **outer, dropout=dropout)
-        masking = self.noise > 0 and self.noise_kind == "masking"
+            decoder = mlp(sizes[::-1], rng, **outer)
         return AutoencoderModule(
-            encoder, decoder, corruption=MaskingNoise(self.noise) if masking else None
+            encoder, decoder, corruption=self._corruption(), hidden=self.hidden_weight > 0
         )
-
-    def _drops(self):
-        return self.noise > 0 and self.noise_kind == "dropout"
-
-    def _pretrain(self, module, rows, trainer, seed):
-        """Greedy layer-wise denoising training (Xie et al., 2016, Eq. 4-6)."""
-        if not self.layerwise_epochs or self.module is not None:
-            return []
-        encoder, decoder = _layers(module.encoder), _layers(module.decoder)[::-1]
-        history = []
-        for depth, (inner, outer) in enumerate(zip(encoder, decoder, strict=True)):
-            pair = _LayerPair(
-                nn.Sequential(*encoder[:depth]), inner, outer, Dropout(self.noise or 0.2)
-            )
-            history += trainer.train(
-                pair,
-                _LayerLoss(),
-                rows,
-                seed=seed + depth,
-                stage=f"Autoencoder: layer {depth + 1}",
-                epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
-                noise=True,
-            )
-        return history
-
-
-def _layers(network):
-    """Split a stack into its linear layers, each with the activation that follows it."""
-    groups = []
-    for layer in network:
-        if any(True for _ in layer.parameters()):
-            groups.append([layer])
-        elif not isinstance(layer, Dropout):
-            groups[-1].append(layer)
-    return [nn.Sequential(*group) for group in groups]

@@ -1,11 +1,13 @@
 """Autoencoders as transformers: everything but the network."""
 
 import copy
+import functools
 import numbers
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_array, check_is_fitted
+from torch import nn
 
 from sklearn_deepcluster._engine import (
     Rows,
@@ -19,6 +21,7 @@ from sklearn_deepcluster._engine import (
 )
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
 from sklearn_deepcluster.losses import ReconstructionLoss
+from sklearn_deepcluster.nn import Dropout, MaskingNoise, stages
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 
 
@@ -26,6 +29,36 @@ def n_epochs(n_samples, batch_size, max_epochs, min_steps):
     """Epochs that make `max_epochs` passes and at least `min_steps` optimisation steps."""
     per_epoch = -(-n_samples // min(batch_size or n_samples, n_samples))
     return max(max_epochs, -(-min_steps // per_epoch))
+
+
+class _LayerPair(nn.Module):
+    """One encoder layer and its decoder layer, on the codes of the layers before.
+
+    Returns (code, reconstruction, clean input), all of this layer.
+
+    Parameters
+    ----------
+    before : callable
+        Maps rows to the input of this layer.
+    encoder, decoder, dropout : nn.Module
+    """
+
+    def __init__(self, before, encoder, decoder, dropout):
+        super().__init__()
+        self._before = [before]  # not registered: its weights are not trained here
+        self.encoder, self.decoder, self.dropout = encoder, decoder, dropout
+
+    def forward(self, x):
+        clean = self._before[0](x).detach()
+        code = self.encoder(self.dropout(clean))
+        return code, self.decoder(self.dropout(code)), clean
+
+
+class _LayerLoss(ReconstructionLoss):
+    """Reconstruction of the layer's own input instead of the batch."""
+
+    def forward(self, outputs, x, index):
+        return super().forward(outputs[:2], outputs[2], index)
 
 
 class BaseAutoencoder(TorchEstimator):
@@ -38,6 +71,9 @@ class BaseAutoencoder(TorchEstimator):
         "max_epochs": POSITIVE_INT,
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
         "noise": [Interval(numbers.Real, 0, 1, closed="left")],
+        "noise_kind": [StrOptions({"masking", "dropout"})],
+        "hidden_weight": [Interval(numbers.Real, 0, None, closed="left")],
+        "layerwise_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -99,14 +135,48 @@ class BaseAutoencoder(TorchEstimator):
     def _draws_globally(self):
         return False
 
+    def _corruption(self):
+        """The layer that corrupts the input, or None."""
+        masks = self.noise > 0 and self.noise_kind == "masking"
+        return MaskingNoise(self.noise) if masks else None
+
+    def _dropout(self):
+        """What makes the dropout before each layer of the encoder, or None."""
+        drops = self.noise > 0 and self.noise_kind == "dropout"
+        return functools.partial(Dropout, self.noise) if drops else None
+
+    def _loss(self):
+        return ReconstructionLoss(self.hidden_weight)
+
     def _pretrain(self, module, rows, trainer, seed):
-        """Hook: training before the whole module is trained; returns its history."""
-        return []
+        """Greedy layer-wise denoising training (Xie et al., 2016, Eq. 4-6); returns its history."""
+        if not self.layerwise_epochs or self._draws_globally():
+            return []
+        encoder, decoder = stages(module.encoder), stages(module.decoder)[::-1]
+        history = []
+        for depth, (inner, outer) in enumerate(zip(encoder, decoder, strict=True)):
+            below = nn.Sequential(*encoder[:depth])
+            pair = _LayerPair(
+                lambda x, below=below: below(module.shaped(x)),
+                inner,
+                outer,
+                Dropout(self.noise or 0.2),
+            )
+            history += trainer.train(
+                pair,
+                _LayerLoss(),
+                rows,
+                seed=seed + depth,
+                stage=f"{type(self).__name__}: layer {depth + 1}",
+                epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
+                noise=True,
+            )
+        return history
 
     def _fit_module(self, module, rows, trainer, seed):
         return trainer.train(
             module,
-            ReconstructionLoss(),
+            self._loss(),
             rows,
             seed=seed,
             stage=f"{type(self).__name__}: pretraining",

@@ -2,7 +2,7 @@
 
 References: Guo, Liu, Zhu, Yin, "Deep Clustering with Convolutional Autoencoders" (ICONIP 2017);
 Guo, Lin, Ye, "Deep Embedded K-Means Clustering" (ICDMW 2021).
-Deviation: every convolution is padded by half its kernel, so maps shrink to ceil(size / 2) and
+Deviation: every convolution is padded by half its kernel, so maps shrink to half their size and
 images of any size come back exactly (28 - 14 - 7 - 4); the papers' third layer goes from 7 to 3.
 """
 
@@ -15,7 +15,6 @@ import torch
 from sklearn_deepcluster.nn import (
     ACTIVATIONS,
     AutoencoderModule,
-    MaskingNoise,
     conv_decoder,
     conv_encoder,
 )
@@ -43,18 +42,33 @@ class ConvAutoencoder(BaseAutoencoder):
         Channels of the convolutions.
 
     kernel_sizes : tuple of int, default=(5, 5, 3)
-        Odd sizes of their kernels.
+        Sizes of their kernels. Odd ones halve the maps rounding up, even ones rounding down.
 
     activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid", "identity"}, \
             default="relu"
         Activation of the hidden layers.
+
+    embedding_activation : str, default="identity"
+        Activation of the embedding, from the same list.
 
     output_activation : str, default="identity"
         Activation of the reconstruction, from the same list. "sigmoid" is for data in
         [0, 1] and needs ``scale=None``.
 
     noise : float, default=0.2
-        Fraction of input values that are set to zero during training, in [0, 1).
+        Fraction of entries that are corrupted during training, in [0, 1).
+
+    noise_kind : {"masking", "dropout"}, default="masking"
+        "masking" sets input entries to zero; "dropout" drops entries before every layer of the
+        encoder and rescales the others.
+
+    hidden_weight : float, default=0.0
+        Weight of the reconstruction of each hidden layer, as it is without noise, relative to
+        that of the input [2]_.
+
+    layerwise_epochs : int, default=0
+        Epochs of greedy layer-wise denoising training per layer (dropout of `noise`, or 0.2
+        where that is 0, on each layer's input and code) before the whole network is trained.
 
     scale : "auto", float or None, default="auto"
         X is divided by it. "auto" is the root mean square of all training values, so the unit
@@ -140,6 +154,8 @@ class ConvAutoencoder(BaseAutoencoder):
     ----------
     .. [1] X. Guo, X. Liu, E. Zhu, J. Yin, "Deep Clustering with Convolutional Autoencoders",
        ICONIP 2017.
+    .. [2] K. G. Dizaji et al., "Deep Clustering via Joint Convolutional Autoencoder Embedding
+       and Relative Entropy Minimization", ICCV 2017.
 
     Examples
     --------
@@ -160,6 +176,7 @@ class ConvAutoencoder(BaseAutoencoder):
         "filters": ["array-like"],
         "kernel_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
+        "embedding_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
     }
 
@@ -171,8 +188,12 @@ class ConvAutoencoder(BaseAutoencoder):
         filters=(32, 64, 128),
         kernel_sizes=(5, 5, 3),
         activation="relu",
+        embedding_activation="identity",
         output_activation="identity",
         noise=0.2,
+        noise_kind="masking",
+        hidden_weight=0.0,
+        layerwise_epochs=0,
         scale="auto",
         max_epochs=50,
         min_steps=2000,
@@ -193,8 +214,12 @@ class ConvAutoencoder(BaseAutoencoder):
         self.filters = filters
         self.kernel_sizes = kernel_sizes
         self.activation = activation
+        self.embedding_activation = embedding_activation
         self.output_activation = output_activation
         self.noise = noise
+        self.noise_kind = noise_kind
+        self.hidden_weight = hidden_weight
+        self.layerwise_epochs = layerwise_epochs
         self.scale = scale
         self.max_epochs = max_epochs
         self.min_steps = min_steps
@@ -220,10 +245,8 @@ class ConvAutoencoder(BaseAutoencoder):
             )
         if any(not isinstance(n, numbers.Integral) or n < 1 for n in self.filters):
             raise ValueError(f"filters={self.filters!r} must hold positive integers.")
-        if any(
-            not isinstance(k, numbers.Integral) or k % 2 != 1 or k < 1 for k in self.kernel_sizes
-        ):
-            raise ValueError(f"kernel_sizes={self.kernel_sizes!r} must hold odd positive integers.")
+        if any(not isinstance(k, numbers.Integral) or k < 1 for k in self.kernel_sizes):
+            raise ValueError(f"kernel_sizes={self.kernel_sizes!r} must hold positive integers.")
         given = self.sample_shape if self.sample_shape is not None else self.sample_shape_
         shape = tuple(int(side) for side in np.atleast_1d(given))
         if math.prod(shape) != self.n_features_in_ or len(shape) > 3 or min(shape) < 1:
@@ -244,7 +267,12 @@ class ConvAutoencoder(BaseAutoencoder):
     def _make_module(self, rng):
         shape = self._image_shape()
         parts = (shape, tuple(self.filters), tuple(self.kernel_sizes), self.n_components, rng)
-        encoder = conv_encoder(*parts, activation=self.activation)
+        encoder = conv_encoder(
+            *parts,
+            activation=self.activation,
+            embedding_activation=self.embedding_activation,
+            dropout=self._dropout(),
+        )
         decoder = conv_decoder(
             *parts, activation=self.activation, output_activation=self.output_activation
         )
@@ -252,5 +280,6 @@ class ConvAutoencoder(BaseAutoencoder):
             encoder,
             decoder,
             input_shape=shape,
-            corruption=MaskingNoise(self.noise) if self.noise > 0 else None,
+            corruption=self._corruption(),
+            hidden=self.hidden_weight > 0,
         ).to(memory_format=torch.channels_last)

@@ -91,12 +91,13 @@ def test_several_rounds_equal_the_papers_algorithm(alpha):
             device=CPU, autocast=False, batch_size=6, optimizer="sgd", lr=0.3, momentum=0.0
         ),
         seed=7,
-        initial_centers=lambda z: start,
+        initial_clusters=lambda z: (None, start),
         stage="test",
     )
     # 4 epochs of 4 steps are 16 steps: 3 rounds of 5, and one of a single step.
     dec = DEC(3, alpha=alpha, max_epochs=4, min_steps=0, batch_size=6, update_interval=5, tol=0.0)
-    centers, history = dec._optimize(task)
+    head, history = dec._optimize(task)
+    centers = head["cluster_centers_"]
     W, b, mu, expected = reference(
         X.astype(np.float64),
         *weights,
@@ -165,7 +166,7 @@ def planned(n_samples, **params):
     task = SimpleNamespace(
         rows=range(n_samples),
         embed=lambda: torch.zeros(4, 2),
-        initial_centers=lambda z: torch.zeros(3, 2),
+        initial_clusters=lambda z: (None, torch.zeros(3, 2)),
         trainer=SimpleNamespace(device=CPU),
         train=train,
     )

@@ -126,11 +126,12 @@ def test_several_rounds_equal_the_papers_algorithm(anchor, batch_size):
             momentum=0.0,
         ),
         seed=3,
-        initial_centers=lambda z: torch.from_numpy(start),
+        initial_clusters=lambda z: (None, torch.from_numpy(start)),
         stage="test",
     )
     dekm = DEKM(3, anchor=anchor, max_iter=3, update_interval=5, tol=0.0, batch_size=batch_size)
-    centers, history = dekm._optimize(task)
+    head, history = dekm._optimize(task)
+    centers = head["cluster_centers_"]
     W, b, _, mu, losses = reference(
         X.astype(np.float64),
         *weights,

@@ -52,9 +52,10 @@ def test_any_odd_kernel(kernel):
         assert decoder(encoder(torch.rand(1, 3, 9, 14))).shape == (1, 3, 9, 14)
 
 
-def test_map_sizes_are_halves_rounded_up():
-    assert conv_sizes(28, 28, 3) == [(28, 28), (14, 14), (7, 7), (4, 4)]
-    assert conv_sizes(1, 5, 2) == [(1, 5), (1, 3), (1, 2)]
+def test_map_sizes_are_halves():
+    assert conv_sizes(28, 28, (5, 5, 3)) == [(28, 28), (14, 14), (7, 7), (4, 4)]  # rounded up
+    assert conv_sizes(1, 5, (3, 1)) == [(1, 5), (1, 3), (1, 2)]
+    assert conv_sizes(9, 16, (4, 5)) == [(9, 16), (4, 8), (2, 4)]  # an even kernel rounds down
 
 
 def test_every_pixel_reaches_the_embedding_and_is_reached_by_the_decoder():

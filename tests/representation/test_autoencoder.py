@@ -111,8 +111,9 @@ def test_noise_kinds(small_digits):
     assert isinstance(masking.corruption, MaskingNoise) and masking.corruption.rate == 0.3
     dropout = small(noise=0.3, noise_kind="dropout", max_epochs=1).fit(X).module_
     assert dropout.corruption is None
-    drops = [m for m in dropout.modules() if isinstance(m, Dropout)]
-    assert len(drops) == 4 and {m.rate for m in drops} == {0.3}
+    drops = [m for m in dropout.encoder if isinstance(m, Dropout)]
+    assert len(drops) == 2 and {m.rate for m in drops} == {0.3}
+    assert not any(isinstance(m, Dropout) for m in dropout.decoder.modules())
 
 
 def test_denoising_makes_the_embedding_robust(small_digits):

@@ -71,8 +71,9 @@ class Recipe:
     slot : str or None
         Parameter of the estimator that takes the representation; None puts the two in a
         pipeline.
-    default : dict
-        What a baseline from elsewhere is given in every configuration.
+    default, default_representation : dict
+        What a baseline from elsewhere, or a variant of a method, is given in every
+        configuration.
     paper : dict
         Data set -> `Config`.
     published : dict
@@ -87,6 +88,7 @@ class Recipe:
     representation: str | None = None
     slot: str | None = "autoencoder"
     default: dict = dataclasses.field(default_factory=dict)
+    default_representation: dict = dataclasses.field(default_factory=dict)
     paper: dict = dataclasses.field(default_factory=dict)
     published: dict = dataclasses.field(default_factory=dict)
     images_only: bool = False
@@ -105,7 +107,7 @@ class Recipe:
             If there is none; it says what there is.
         """
         if name == "default":
-            return Config(clusterer=self.default)
+            return Config(self.default_representation, self.default)
         if name != "paper" or dataset not in self.paper:
             known = ", ".join(self.paper) or "no data set"
             raise ValueError(
@@ -113,7 +115,11 @@ class Recipe:
                 f"for all and 'paper' for {known}."
             )
         config = self.paper[dataset]
-        return dataclasses.replace(config, clusterer={**self.default, **config.clusterer})
+        return dataclasses.replace(
+            config,
+            representation={**self.default_representation, **config.representation},
+            clusterer={**self.default, **config.clusterer},
+        )
 
     def representation_name(self, dataset):
         """Name of the representation's class on a data set; None for the raw input."""

@@ -1,0 +1,460 @@
+"""DEPICT: deep embedded regularized clustering.
+
+Reference: Dizaji, Herandi, Deng, Cai, Huang, "Deep Clustering via Joint Convolutional Autoencoder
+Embedding and Relative Entropy Minimization" (ICCV 2017). Implemented: Eq. 7 (targets), Eq. 8 (the
+joint objective on the noisy path, with the reconstruction of every layer), the initial clustering
+and the training of the soft-max on it, the semi-supervised form of section 4.4. Deviations:
+targets are renewed from a clean pass over all rows (the code uses outputs of different age);
+training stops when few labels change; the convolutions are padded so that images of any size come
+back; nothing is held out for validation (the code stratifies by the true labels).
+"""
+
+import numbers
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from torch import nn
+
+from sklearn_deepcluster._engine import Callback
+from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.cluster._base import BaseDeepClusterer
+from sklearn_deepcluster.losses import target_distribution
+from sklearn_deepcluster.representation import ConvAutoencoder
+from sklearn_deepcluster.representation._base import n_epochs
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+
+
+class SoftmaxClusteringLoss(nn.Module):
+    r"""The objective of DEPICT.
+
+    .. math::
+        L = -\frac{1}{b} \sum_{i \in B} \sum_k q_{ik} \log \tilde p_{ik} + \lambda R
+
+    with the soft-max :math:`\tilde p` of the noisy embedding and the reconstruction error R of the
+    representation, hidden layers included. ``targets``, q of all rows (n, k), are set by the
+    schedule.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (k, e)
+        Initial weights of the soft-max; its biases start at 0. Both are learned.
+    reconstruction : nn.Module
+        Loss of the representation.
+    lam : float
+    """
+
+    def __init__(self, weight, reconstruction, lam):
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.bias = nn.Parameter(weight.new_zeros(len(weight)))
+        self.reconstruction = reconstruction
+        self.lam = lam
+        self.targets = None
+
+    def log_proba(self, z):
+        """Log-probabilities (b, k) of embedded rows z (b, e)."""
+        return nn.functional.linear(z, self.weight, self.bias).log_softmax(1)
+
+    def forward(self, outputs, x, index):
+        """Return the terms of the loss for a batch."""
+        entropy = -(self.targets[index] * self.log_proba(outputs[0])).sum(1).mean()
+        terms = self.reconstruction(outputs, x, index)
+        error = terms.pop("loss")
+        loss = entropy + self.lam * error
+        return {"loss": loss, "cross_entropy": entropy, "reconstruction": error.detach(), **terms}
+
+
+class SoftmaxRefresh(Callback):
+    """Before each epoch: soft-max of all clean rows, new targets; stop if few labels changed.
+
+    Parameters
+    ----------
+    task : Task
+    objective : SoftmaxClusteringLoss
+    targets : callable
+        Makes targets (n, k) of probabilities (n, k).
+    tol : float
+    known : tuple of (rows, clusters), int Tensors
+        Rows whose target is one cluster for good.
+    """
+
+    def __init__(self, task, objective, targets, tol, known):
+        self.task = task
+        self.objective = objective
+        self.make_targets = targets
+        self.tol = tol
+        self.known = known
+        self.labels_ = None
+
+    def on_epoch_begin(self, net, **kwargs):
+        with torch.no_grad():
+            z = self.task.embed().to(self.objective.weight.device)
+            p = self.objective.log_proba(z).exp()
+            self.objective.targets = _pin(self.make_targets(p), self.known)
+        labels = p.argmax(1)
+        if self.labels_ is not None:
+            change = float((labels != self.labels_).float().mean())
+            net.history.record("label_change", change)
+            net.stop_training |= change < self.tol
+        self.labels_ = labels
+
+
+def _pin(targets, known):
+    """Set the target of known rows to their cluster alone."""
+    rows, clusters = known
+    targets[rows] = 0.0
+    targets[rows, clusters] = 1.0
+    return targets
+
+
+def match_classes(labels, classes, n_clusters):
+    """Cluster of each class: the assignment that most of the labelled rows agree with.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (m,)
+        Clusters of the labelled rows.
+    classes : ndarray of shape (m,)
+        Their classes, 0, 1, ...
+    n_clusters : int
+
+    Returns
+    -------
+    clusters : ndarray of shape (n_classes,)
+    """
+    table = np.zeros((classes.max() + 1, n_clusters))
+    np.add.at(table, (classes, labels), 1)
+    return linear_sum_assignment(table, maximize=True)[1]
+
+
+class DEPICT(BaseDeepClusterer):
+    """Deep clustering by relative entropy minimisation, with a joint denoising autoencoder.
+
+    An autoencoder learns to reconstruct its input and its hidden layers from corrupted rows. Its
+    embedding is clustered, a soft-max layer learns these clusters, and both are trained further:
+    towards balanced, sharpened targets, on corrupted rows, with the reconstruction as regulariser.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+
+    autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator, default=None
+        The representation to start from; None is the network of the paper,
+        ``ConvAutoencoder(n_components=n_clusters, filters=(50, 50), kernel_sizes=(4, 5),
+        activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
+        hidden_weight=0.1, batch_size=128)``. For tables take an ``Autoencoder`` with the last five.
+        It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it
+        is, and not changed. Its ``random_state=None``, ``device="auto"`` and
+        ``precision="auto"`` take the values given here. Its noise and its ``hidden_weight`` also
+        hold in the clustering phase; ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
+
+    init : {"ac-gdl", "ac-pic", "k-means"}, array-like or clusterer, default="ac-gdl"
+        Initial clustering of the embedding: ``GraphAgglomerative`` by degree linkage or path
+        integral, k-means with 20 starts, centres of shape (n_clusters, n_components), or a
+        clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
+
+    lam : float, default=1.0
+        Weight of the reconstruction error (in units of the scale) relative to the cross-entropy. 0,
+        with ``layerwise_epochs`` of the autoencoder, is the paper's SdA.
+
+    target : {"square", "sqrt"}, default="square"
+        Targets: "square" sharpens as DEC does, which the authors' code computes; "sqrt" only
+        balances, Eq. 7 as printed.
+
+    prior : array-like of shape (n_clusters,), default=None
+        Expected shares of the clusters in any order: the largest belongs to the largest initial
+        cluster, and so on. None is uniform.
+
+    semi_supervised : bool, default=False
+        Use the labels that ``fit(X, y)`` is given: rows with y = -1 are unlabelled, the others
+        keep to the cluster that was matched to their class. Off, y is ignored: a grid search that
+        hands y on for scoring then leaks nothing.
+
+    warm_up_epochs : int, default=5
+        Passes in which the soft-max learns the initial clusters.
+
+    max_epochs : int, default=50
+        Passes over the data in the clustering phase, at most.
+
+    min_steps : int, default=1000
+        Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
+
+    tol : float, default=1e-3
+        Stop when a smaller fraction of the labels changed in an epoch; 0 never stops.
+
+    batch_size : int, default=128
+        Rows per step; more than there are rows means one batch.
+
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
+            default="adam"
+        Optimiser, or a subclass of ``torch.optim.Optimizer``.
+
+    lr : float, default=1e-3
+        Learning rate of the clustering phase.
+
+    momentum : float, default=0.9
+        Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    n_init : int, default=1
+        Number of whole runs, pretraining included, with different seeds; the one with the best
+        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
+
+    n_jobs : int, default=None
+        Number of runs at a time, through joblib.
+
+    memory : str, path or joblib.Memory, default=None
+        Where to cache the fitted representation, so that fits which differ in clustering
+        parameters alone train it once. Needs an integer `random_state`.
+
+    warm_start : bool, default=False
+        Go on from the network and centres of the previous fit.
+
+    callbacks : list of skorch callbacks, default=None
+        Copied and given to the inner skorch net of the clustering phase.
+
+    net_params : dict, default=None
+        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
+
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one.
+
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
+        it. Losses, weights and predictions are always float32.
+
+    verbose : int, default=0
+        1 shows progress bars.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything. The global generators are not used.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each training sample; equals ``predict`` of the training data.
+
+    coef_ : ndarray of shape (n_clusters, n_components)
+        Weights of the soft-max layer.
+
+    intercept_ : ndarray of shape (n_clusters,)
+        Its biases.
+
+    cluster_centers_ : ndarray of shape (n_clusters, n_components)
+        Mean embedding of each cluster.
+
+    module_ : torch.nn.Module
+        The autoencoder, with ``encode`` and ``decode``; it works on X / ``scale_``.
+
+    history_ : dict of lists
+        Per epoch, warm-up included: "loss", "cross_entropy", "reconstruction", "hidden" where
+        hidden layers are reconstructed, "label_change" (from the second refresh on); and
+        "pretraining_loss" per epoch of the representation.
+
+    loss_ : float
+        Loss of the last epoch.
+
+    n_iter_ : int
+        Number of epochs, warm-up included.
+
+    scale_ : float
+        Divisor of the input.
+
+    embedding_variance_ : float
+        Total variance of the training embedding.
+
+    n_components_ : int
+        Dimension of the embedding.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X had names.
+
+    See Also
+    --------
+    GraphAgglomerative : Its default start, a clusterer of its own.
+    IDEC : Student's t instead of a soft-max.
+
+    References
+    ----------
+    .. [1] K. G. Dizaji, A. Herandi, C. Deng, W. Cai, H. Huang, "Deep Clustering via Joint
+       Convolutional Autoencoder Embedding and Relative Entropy Minimization", ICCV 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_deepcluster import DEPICT
+    >>> images = load_digits(n_class=3).images
+    >>> depict = DEPICT(3, random_state=0).set_params(autoencoder__min_steps=100)
+    >>> labels = depict.set_params(max_epochs=3, min_steps=0).fit_predict(images)
+    >>> labels.shape, depict.predict_proba(images).shape
+    ((537,), (537, 3))
+    """
+
+    _parameter_constraints = {
+        **BaseDeepClusterer._parameter_constraints,
+        "lam": [Interval(numbers.Real, 0, None, closed="left")],
+        "target": [StrOptions({"square", "sqrt"})],
+        "prior": ["array-like", None],
+        "semi_supervised": ["boolean"],
+        "warm_up_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
+        "max_epochs": POSITIVE_INT,
+        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
+        "tol": [Interval(numbers.Real, 0, None, closed="left")],
+    }
+    _head_attributes = ("coef_", "intercept_")
+    _keeps_decoder = True
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        autoencoder=None,
+        init="ac-gdl",
+        lam=1.0,
+        target="square",
+        prior=None,
+        semi_supervised=False,
+        warm_up_epochs=5,
+        max_epochs=50,
+        min_steps=1000,
+        tol=1e-3,
+        batch_size=128,
+        optimizer="adam",
+        lr=1e-3,
+        momentum=0.9,
+        n_init=1,
+        n_jobs=None,
+        memory=None,
+        warm_start=False,
+        callbacks=None,
+        net_params=None,
+        device="auto",
+        precision="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.autoencoder = autoencoder
+        self.init = init
+        self.lam = lam
+        self.target = target
+        self.prior = prior
+        self.semi_supervised = semi_supervised
+        self.warm_up_epochs = warm_up_epochs
+        self.max_epochs = max_epochs
+        self.min_steps = min_steps
+        self.tol = tol
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.n_init = n_init
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _default_autoencoder(self):
+        return ConvAutoencoder(
+            n_components=self.n_clusters,
+            filters=(50, 50),
+            kernel_sizes=(4, 5),
+            activation="leaky_relu",
+            embedding_activation="tanh",
+            noise=0.1,
+            noise_kind="dropout",
+            hidden_weight=0.1,
+            batch_size=128,
+        )
+
+    def _check_params(self, X, resume):
+        super()._check_params(X, resume)
+        self._prior()
+
+    def _prior(self):
+        """The prior as float32 Tensor (k,) of sum 1, or None."""
+        if self.prior is None:
+            return None
+        prior = check_array(self.prior, ensure_2d=False, dtype=np.float64, input_name="prior")
+        if prior.shape != (self.n_clusters,) or prior.min() <= 0:
+            raise ValueError(
+                f"prior={self.prior!r} must hold n_clusters={self.n_clusters} positive weights."
+            )
+        return torch.from_numpy((prior / prior.sum()).astype(np.float32))
+
+    def _check_y(self, X, y):
+        """Classes 0, 1, ... of the rows, -1 where unknown; None without labels."""
+        if not self.semi_supervised or y is None:
+            return None
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        known = y != -1
+        classes = np.unique(y[known])
+        if len(classes) > self.n_clusters:
+            raise ValueError(f"y has {len(classes)} classes; n_clusters={self.n_clusters}.")
+        return np.where(known, np.searchsorted(classes, y), -1)
+
+    def _optimize(self, task):
+        """Run the algorithm; return the soft-max layer and the history."""
+        device, n_samples = task.trainer.device, len(task.rows)
+        labels, centers = task.initial_clusters(task.embed())
+        known = self._known(task.y, labels, device)
+        weight = nn.functional.normalize(centers).to(device)
+        objective = SoftmaxClusteringLoss(weight, task.reconstruction, self.lam).to(device)
+        history = []
+        if task.head is not None:
+            objective.load_state_dict(
+                {"weight": task.head["coef_"], "bias": task.head["intercept_"]}
+            )
+        elif self.warm_up_epochs:
+            hard = nn.functional.one_hot(labels, self.n_clusters).float().to(device)
+            objective.targets = _pin(hard, known)
+            epochs = n_epochs(n_samples, self.batch_size, self.warm_up_epochs, self.min_steps // 10)
+            history += task.train(objective, rounds=epochs, noise=True)
+        prior = self._ranked_prior(labels, device)
+        refresh = SoftmaxRefresh(
+            task,
+            objective,
+            lambda p: target_distribution(p, self.target, prior),
+            self.tol,
+            known,
+        )
+        epochs = n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
+        history += task.train(objective, rounds=epochs, schedule=refresh, noise=True)
+        return {"coef_": objective.weight.detach(), "intercept_": objective.bias.detach()}, history
+
+    def _known(self, y, labels, device):
+        """The labelled rows and the clusters that their classes were matched to."""
+        if y is None:
+            y = np.full(len(labels), -1)
+        rows = np.flatnonzero(y >= 0)
+        if not len(rows):
+            return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+        clusters = match_classes(labels.numpy()[rows], y[rows], self.n_clusters)
+        return torch.from_numpy(rows).to(device), torch.from_numpy(clusters[y[rows]]).to(device)
+
+    def _ranked_prior(self, labels, device):
+        """The prior in the order of the clusters: the largest share for the largest cluster."""
+        prior = self._prior()
+        if prior is None:
+            return None
+        ranks = torch.bincount(labels, minlength=self.n_clusters).argsort(stable=True)
+        ordered = torch.empty_like(prior)
+        ordered[ranks] = prior.sort().values
+        return ordered.to(device)
+
+    def _log_proba(self, z, head):
+        return nn.functional.linear(z, head["coef_"], head["intercept_"]).log_softmax(1)

@@ -1,0 +1,317 @@
+"""DEPICT: the objective and targets equal plain loops; labels are used when asked for, only then."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import GridSearchCV
+from torch import nn
+from torch.autograd import gradcheck
+
+from sklearn_deepcluster import DEPICT, Autoencoder, ConvAutoencoder
+from sklearn_deepcluster.cluster._depict import SoftmaxClusteringLoss, match_classes
+from sklearn_deepcluster.losses import ReconstructionLoss, target_distribution
+from tests.cluster.conftest import small_autoencoder
+
+DENOISING = {"noise": 0.1, "noise_kind": "dropout", "hidden_weight": 0.1}
+
+
+def quick(autoencoder, n_clusters=3, **params):
+    defaults = {"warm_up_epochs": 2, "max_epochs": 4, "min_steps": 0, "batch_size": 30}
+    return DEPICT(
+        n_clusters, autoencoder=autoencoder, random_state=0, **(defaults | {"tol": 0.0} | params)
+    )
+
+
+# -- the objective -------------------------------------------------------------------------------
+
+
+def draw(shape, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape))
+
+
+def objective(lam=0.7, hidden_weight=0.3):
+    loss = SoftmaxClusteringLoss(draw((3, 2), 1), ReconstructionLoss(hidden_weight), lam)
+    with torch.no_grad():
+        loss.bias.copy_(draw(3, 2))
+    loss.targets = draw((7, 3), 3).softmax(1)
+    return loss
+
+
+@torch.no_grad()
+def test_the_objective_equals_the_loops():
+    loss = objective()
+    z, x, back = draw((4, 2), 4), draw((4, 5), 5), draw((4, 5), 6)
+    clean, decoded = draw((4, 6), 7), draw((4, 6), 8)
+    index = torch.tensor([6, 0, 3, 3])
+    terms = loss((z, back, clean, decoded), x, index)
+    entropy = 0.0
+    for i in range(4):
+        logits = [float(loss.weight[k] @ z[i] + loss.bias[k]) for k in range(3)]
+        total = sum(math.exp(v) for v in logits)
+        for k in range(3):
+            p = math.exp(logits[k]) / total
+            entropy -= float(loss.targets[index[i], k]) * math.log(p) / 4
+    error = sum(float((x[i, j] - back[i, j]) ** 2) for i in range(4) for j in range(5)) / 20
+    hidden = sum(float((clean[i, j] - decoded[i, j]) ** 2) for i in range(4) for j in range(6)) / 24
+    assert float(terms["cross_entropy"]) == pytest.approx(entropy)
+    assert float(terms["hidden"]) == pytest.approx(hidden)
+    assert float(terms["reconstruction"]) == pytest.approx(error + 0.3 * hidden)
+    assert float(terms["loss"]) == pytest.approx(entropy + 0.7 * (error + 0.3 * hidden))
+
+
+def test_the_gradient_is_right():
+    loss = objective()
+    x, index = draw((4, 5), 5), torch.tensor([6, 0, 3, 3])
+    outputs = [draw(s, i).requires_grad_() for i, s in enumerate([(4, 2), (4, 5), (4, 6), (4, 6)])]
+    assert gradcheck(lambda *o: loss(o, x, index)["loss"], outputs)
+    z, back, *hidden = (o.detach() for o in outputs)
+
+    def by_head(weight, bias):
+        head = {"weight": weight, "bias": bias}
+        return torch.func.functional_call(loss, head, ((z, back, *hidden), x, index))["loss"]
+
+    assert gradcheck(by_head, [p.detach().requires_grad_() for p in loss.parameters()])
+
+
+@pytest.mark.parametrize("kind", ["square", "sqrt"])
+@pytest.mark.parametrize("prior", [None, [0.2, 0.3, 0.5]])
+def test_targets_equal_the_loops(kind, prior):
+    q = draw((7, 3)).softmax(1)
+    expected = np.zeros((7, 3))
+    for i in range(7):
+        for j in range(3):
+            mass = sum(float(q[m, j]) for m in range(7))
+            share = 1.0 if prior is None else prior[j]
+            p = float(q[i, j])
+            expected[i, j] = p**2 * share / mass if kind == "square" else p * (share / mass) ** 0.5
+        expected[i] /= expected[i].sum()
+    prior = None if prior is None else torch.tensor(prior, dtype=torch.float64)
+    np.testing.assert_allclose(target_distribution(q, kind, prior), expected, rtol=1e-12)
+
+
+def test_sqrt_targets_minimise_the_divergence_that_they_come_from():
+    """Eq. 7 is stationary for KL(Q||P) + KL(f||u), where f's change with q is neglected."""
+    p = draw((9, 3)).softmax(1)
+    q = target_distribution(p, "sqrt")
+    assert float(q.sum(0).var()) < float(p.sum(0).var())
+
+
+# -- the algorithm -------------------------------------------------------------------------------
+
+
+def test_targets_come_from_a_clean_pass_over_all_rows(frozen, blobs, spy):
+    X, _ = blobs
+    model = quick(frozen, callbacks=[spy], precision="float32").fit(X)
+    assert len(spy.rounds) == model.n_iter_ == 6
+    scaled = torch.from_numpy(X / np.float32(model.scale_))
+    for seen in spy.rounds[2:]:
+        with torch.no_grad():
+            z = seen["module"].encode(scaled)
+            p = (z @ seen["weight"].T + seen["bias"]).softmax(1)
+        expected = target_distribution(p)
+        np.testing.assert_allclose(seen["targets"], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_warm_up_learns_the_initial_clusters(frozen, blobs, spy):
+    X, _ = blobs
+    quick(frozen, init="k-means", callbacks=[spy]).fit(X)
+    first, second, third = (seen["targets"] for seen in spy.rounds[:3])
+    assert set(first.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(first, second) and not torch.equal(first, third)
+    # The soft-max starts from the centres, on the unit sphere and without bias.
+    start = spy.rounds[0]
+    np.testing.assert_allclose(start["weight"].norm(dim=1), 1.0, rtol=1e-5)
+    assert not start["bias"].any()
+
+
+def test_it_trains_on_corrupted_rows_and_predicts_from_clean_ones(blobs, spy):
+    X, _ = blobs
+    noisy = FrozenEstimator(small_autoencoder(noise=0.3, random_state=0).fit(X))
+    model = quick(noisy, callbacks=[spy]).fit(X)
+    assert all(generator is not None for generator in spy.corruptions)
+    assert model.module_.corruption.generator is None
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+
+
+def test_hidden_layers_are_part_of_the_history(blobs):
+    X, _ = blobs
+    model = quick(small_autoencoder(**DENOISING)).fit(X)
+    assert {"loss", "cross_entropy", "reconstruction", "hidden"} <= set(model.history_)
+    assert "hidden" not in quick(small_autoencoder()).fit(X).history_
+
+
+def test_the_head_is_that_of_predict_proba(frozen, blobs):
+    X, _ = blobs
+    model = quick(frozen).fit(X)
+    logits = model.transform(X) @ model.coef_.T + model.intercept_
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-4, atol=1e-6)
+    for k in range(3):
+        mean = model.transform(X)[model.labels_ == k].mean(0)
+        np.testing.assert_allclose(model.cluster_centers_[k], mean, rtol=1e-4, atol=1e-5)
+
+
+def test_it_stops_when_labels_settle(frozen, blobs):
+    X, _ = blobs
+    model = quick(frozen, tol=0.2, max_epochs=30).fit(X)
+    assert model.n_iter_ < 32
+    assert model.history_["label_change"][-1] < 0.2
+
+
+def test_lam_zero_leaves_the_decoder_alone(frozen, blobs):
+    X, _ = blobs
+    start = frozen.estimator.module_.decoder.state_dict()
+    model = quick(frozen, lam=0).fit(X)
+    for name, value in model.module_.decoder.state_dict().items():
+        assert torch.equal(value, start[name])
+
+
+def test_a_prior_draws_the_sizes_of_clusters_towards_it(frozen, blobs):
+    X, _ = blobs
+    sizes = []
+    for prior in ([0.7, 0.15, 0.15], None):
+        model = quick(frozen, init="k-means", prior=prior, max_epochs=30, lr=1e-2).fit(X)
+        sizes.append(np.bincount(model.labels_, minlength=3).max())
+    assert sizes[0] > sizes[1]
+    permuted = quick(frozen, init="k-means", prior=[0.15, 0.7, 0.15]).fit(X)
+    same = quick(frozen, init="k-means", prior=[0.7, 0.15, 0.15]).fit(X)
+    np.testing.assert_array_equal(permuted.labels_, same.labels_)
+
+
+@pytest.mark.parametrize("prior", [[1, 1], [1, -1, 1], [0, 1, 1], "flat", [[1, 1, 1]]])
+def test_bad_priors_are_refused(prior, unfitted, blobs):
+    with pytest.raises(ValueError, match="prior"):
+        quick(unfitted, prior=prior).fit(blobs[0])
+
+
+# -- labels --------------------------------------------------------------------------------------
+
+
+def test_classes_are_matched_to_clusters():
+    labels = np.array([2, 2, 0, 0, 1, 1, 1])
+    classes = np.array([0, 0, 1, 2, 2, 1, 1])
+    assert match_classes(labels, classes, 4).tolist() == [2, 1, 0]
+
+
+def test_labels_are_ignored_unless_asked_for(unfitted, blobs):
+    X, y = blobs
+    model = quick(unfitted)
+    alone = clone(model).fit(X)
+    np.testing.assert_array_equal(clone(model).fit(X, y).labels_, alone.labels_)
+    np.testing.assert_array_equal(clone(model).fit(X, y).coef_, alone.coef_)
+    asked = clone(model).set_params(semi_supervised=True)
+    np.testing.assert_array_equal(clone(asked).fit(X).coef_, alone.coef_)
+    np.testing.assert_array_equal(clone(asked).fit(X, np.full(150, -1)).coef_, alone.coef_)
+    assert not np.array_equal(clone(asked).fit(X, y).coef_, alone.coef_)
+
+
+def test_a_grid_search_leaks_no_labels(frozen, blobs):
+    X, y = blobs
+    search = GridSearchCV(quick(frozen), {"lam": [0.1]}, cv=2, scoring="adjusted_rand_score")
+    search.fit(X, y)
+    blind = quick(frozen).set_params(lam=0.1).fit(X)
+    np.testing.assert_array_equal(search.best_estimator_.labels_, blind.labels_)
+
+
+def test_labelled_rows_keep_to_their_class(frozen, blobs, spy):
+    X, y = blobs
+    partial = np.full(150, -1)
+    partial[:30] = 7 + y[:30]
+    model = quick(frozen, semi_supervised=True, callbacks=[spy]).fit(X, partial)
+    targets = spy.rounds[-1]["targets"]
+    assert set(targets[:30].unique().tolist()) == {0.0, 1.0}
+    for c in range(3):  # one cluster per class, another for each
+        assert len(torch.unique(targets[:30].argmax(1)[y[:30] == c])) == 1
+    assert len(torch.unique(targets[:30].argmax(1))) == 3
+    assert model.labels_.shape == (150,)
+
+
+def test_few_labels_help(blobs):
+    """The blobs touch; a start that is wrong is mended by labels."""
+    X, y = blobs
+    partial = np.where(np.arange(150) < 60, y, -1)
+    params = {"max_epochs": 60, "lr": 3e-3, "init": KMeans(n_init=1, max_iter=1, random_state=3)}
+    ae = FrozenEstimator(small_autoencoder(random_state=0).fit(X))
+    blind = quick(ae, **params).fit(X)
+    helped = quick(ae, semi_supervised=True, **params).fit(X, partial)
+    rest = slice(60, None)
+    assert adjusted_rand_score(y[rest], helped.labels_[rest]) >= adjusted_rand_score(
+        y[rest], blind.labels_[rest]
+    )
+
+
+@pytest.mark.parametrize(
+    ("y", "match"),
+    [
+        (np.zeros(149), "inconsistent numbers of samples"),
+        (np.arange(150) % 4, "y has 4 classes; n_clusters=3"),
+        (np.zeros((150, 2)), "1d array"),
+    ],
+    ids=["length", "classes", "2-D"],
+)
+def test_bad_labels_are_refused(y, match, unfitted, blobs):
+    with pytest.raises(ValueError, match=match):
+        quick(unfitted, semi_supervised=True).fit(blobs[0], y)
+
+
+def test_a_single_labelled_class_is_enough(frozen, blobs):
+    X, y = blobs
+    partial = np.where(y == 1, 1, -1)
+    partial[75:] = -1
+    model = quick(frozen, semi_supervised=True).fit(X, partial)
+    assert len(np.unique(model.labels_)) == 3
+
+
+# -- images --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 7, 9), (3, 5, 6), (16, 4)])
+@pytest.mark.parametrize("kernel_sizes", [(4, 5), (5, 4), (2, 2), (4, 4), (1, 6)])
+def test_even_and_odd_kernels_give_images_of_any_size_back(shape, kernel_sizes):
+    X = np.random.default_rng(0).random((20, *shape), dtype=np.float32)
+    ae = ConvAutoencoder(
+        filters=(3, 4), kernel_sizes=kernel_sizes, max_epochs=1, min_steps=0, **DENOISING
+    ).fit(X)
+    assert ae.inverse_transform(ae.transform(X)).shape == X.shape
+
+
+def test_the_default_network_is_the_papers():
+    images = load_digits().images[:60]
+    model = DEPICT(6, random_state=0).set_params(
+        autoencoder__min_steps=2, autoencoder__max_epochs=1
+    )
+    model.set_params(max_epochs=1, min_steps=0, warm_up_epochs=1).fit(images)
+    layers = [m for m in model.module_.encoder if any(True for _ in m.parameters())]
+    assert [tuple(layer.weight.shape) for layer in layers] == [
+        (50, 1, 4, 4),
+        (50, 50, 5, 5),
+        (6, 200),
+    ]
+    assert isinstance(model.module_.encoder[-1], nn.Tanh)
+    assert np.abs(model.transform(images)).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [Autoencoder, ConvAutoencoder])
+def test_strategies_of_the_paper_run(kind):
+    images = load_digits().images[:60]
+    small = {"n_components": 3, "max_epochs": 1, "min_steps": 0}
+    if kind is ConvAutoencoder:
+        small |= {"filters": (4,), "kernel_sizes": (4,)}
+    denoising = {"noise": 0.1, "noise_kind": "dropout"}
+    strategies = {
+        "MdA": (kind(**small, **denoising, hidden_weight=0.1), 1.0),
+        "RdA": (kind(**small, **denoising), 1.0),
+        "SdA": (kind(**small, **denoising, layerwise_epochs=1), 0.0),
+    }
+    for autoencoder, lam in strategies.values():
+        model = quick(autoencoder, lam=lam).fit(images)
+        np.testing.assert_array_equal(model.predict(images), model.labels_)
+    layers = len(strategies["SdA"][0].fit(images).history_["loss"]) - 1
+    assert layers == (2 if kind is ConvAutoencoder else 4)
