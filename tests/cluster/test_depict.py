@@ -1,4 +1,4 @@
-"""DEPICT: the objective and targets equal plain loops; labels are used when asked for, only then."""
+"""DEPICT: objective and targets equal plain loops; labels are used only when asked for."""
 
 import math
 
