@@ -143,9 +143,10 @@ class DEPICT(BaseDeepClusterer):
 
     autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator, default=None
         The representation to start from; None is the network of the paper,
-        ``ConvAutoencoder(n_components=n_clusters, filters=(50, 50), kernel_sizes=(4, 5),
-        activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
-        hidden_weight=0.1, batch_size=128)``. For tables take an ``Autoencoder`` with the last five.
+        ``ConvAutoencoder(filters=(50, 50), kernel_sizes=(4, 5), activation="leaky_relu",
+        embedding_activation="tanh", noise=0.1, noise_kind="dropout", hidden_weight=0.1,
+        batch_size=128)``; the paper's embedding has n_clusters components where this has 10. For
+        tables take an ``Autoencoder`` with the last six.
         It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it
         is, and not changed. Its ``random_state=None``, ``device="auto"`` and
         ``precision="auto"`` take the values given here. Its noise and its ``hidden_weight`` also
@@ -369,7 +370,6 @@ class DEPICT(BaseDeepClusterer):
 
     def _default_autoencoder(self):
         return ConvAutoencoder(
-            n_components=self.n_clusters,
             filters=(50, 50),
             kernel_sizes=(4, 5),
             activation="leaky_relu",

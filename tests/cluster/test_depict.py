@@ -292,7 +292,7 @@ def test_the_default_network_is_the_papers():
     assert [tuple(layer.weight.shape) for layer in layers] == [
         (50, 1, 4, 4),
         (50, 50, 5, 5),
-        (6, 200),
+        (10, 200),
     ]
     assert isinstance(model.module_.encoder[-1], nn.Tanh)
     assert np.abs(model.transform(images)).max() <= 1
