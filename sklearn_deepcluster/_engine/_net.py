@@ -34,8 +34,13 @@ class IndexedNet(NeuralNet):
         return []
 
     def infer(self, x, **fit_params):
+        # All threads share one cache of casts, and each clears it for the others when it is done:
+        # how the gradient of a weight that is used twice is rounded would depend on their timing.
         with torch.autocast(
-            torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.autocast
+            torch.device(self.device).type,
+            dtype=torch.bfloat16,
+            enabled=self.autocast,
+            cache_enabled=False,
         ):
             outputs = self.module_(x)
         return tuple(out if out is None else out.float() for out in outputs)

@@ -5,7 +5,8 @@ Embedding and Relative Entropy Minimization" (ICCV 2017). Implemented: Eq. 7 (ta
 joint objective on the noisy path, with the reconstruction of every layer), the initial clustering
 and the training of the soft-max on it, the semi-supervised form of section 4.4. Deviations:
 targets are renewed from a clean pass over all rows (the code uses outputs of different age);
-training stops when few labels change; the convolutions are padded so that images of any size come
+training stops when few labels change; the soft-max starts as the rule of the nearest mean (theirs
+starts from directions alone); the convolutions are padded so that images of any size come
 back; nothing is held out for validation (the code stratifies by the true labels).
 """
 
@@ -20,7 +21,7 @@ from torch import nn
 from sklearn_deepcluster._engine import Callback
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.losses import target_distribution
+from sklearn_deepcluster.losses import EPS, target_distribution
 from sklearn_deepcluster.representation import ConvAutoencoder
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
@@ -39,16 +40,17 @@ class SoftmaxClusteringLoss(nn.Module):
     Parameters
     ----------
     weight : Tensor of shape (k, e)
-        Initial weights of the soft-max; its biases start at 0. Both are learned.
+    bias : Tensor of shape (k,)
+        Start of the soft-max; both are learned.
     reconstruction : nn.Module
         Loss of the representation.
     lam : float
     """
 
-    def __init__(self, weight, reconstruction, lam):
+    def __init__(self, weight, bias, reconstruction, lam):
         super().__init__()
         self.weight = nn.Parameter(weight.clone())
-        self.bias = nn.Parameter(weight.new_zeros(len(weight)))
+        self.bias = nn.Parameter(bias.clone())
         self.reconstruction = reconstruction
         self.lam = lam
         self.targets = None
@@ -73,22 +75,28 @@ class SoftmaxRefresh(Callback):
     ----------
     task : Task
     objective : SoftmaxClusteringLoss
+        Its ``targets`` are those of the warm-up.
     targets : callable
         Makes targets (n, k) of probabilities (n, k).
     tol : float
     known : tuple of (rows, clusters), int Tensors
         Rows whose target is one cluster for good.
+    warm_up : int
+        Epochs before the first refresh.
     """
 
-    def __init__(self, task, objective, targets, tol, known):
+    def __init__(self, task, objective, targets, tol, known, warm_up):
         self.task = task
         self.objective = objective
         self.make_targets = targets
         self.tol = tol
         self.known = known
+        self.warm_up = warm_up
         self.labels_ = None
 
     def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) <= self.warm_up:  # the epoch that begins counts
+            return
         with torch.no_grad():
             z = self.task.embed().to(self.objective.weight.device)
             p = self.objective.log_proba(z).exp()
@@ -99,6 +107,22 @@ class SoftmaxRefresh(Callback):
             net.history.record("label_change", change)
             net.stop_training |= change < self.tol
         self.labels_ = labels
+
+
+def nearest_mean_softmax(z, labels, centers):
+    """Weights (k, e) and biases (k,) of the soft-max that is the posterior of round Gaussians.
+
+    Its clusters are those of the nearest centre wherever the origin lies; the width is that of the
+    clusters.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n, e)
+    labels : int Tensor of shape (n,)
+    centers : Tensor of shape (k, e)
+    """
+    variance = (z - centers[labels]).square().mean().clamp_min(EPS)
+    return centers / variance, -0.5 * centers.square().sum(1) / variance
 
 
 def _pin(targets, known):
@@ -175,7 +199,8 @@ class DEPICT(BaseDeepClusterer):
         hands y on for scoring then leaks nothing.
 
     warm_up_epochs : int, default=5
-        Passes in which the soft-max learns the initial clusters.
+        Passes in which the soft-max learns the initial clusters, before those of `max_epochs`; more
+        of them for small data, until a tenth of `min_steps` was made.
 
     max_epochs : int, default=50
         Passes over the data in the clustering phase, at most.
@@ -410,20 +435,21 @@ class DEPICT(BaseDeepClusterer):
     def _optimize(self, task):
         """Run the algorithm; return the soft-max layer and the history."""
         device, n_samples = task.trainer.device, len(task.rows)
-        labels, centers = task.initial_clusters(task.embed())
+        z = task.embed()
+        if task.head is None:
+            labels, centers = task.initial_clusters(z)
+            head = nearest_mean_softmax(z, labels, centers)
+        else:
+            labels = self._assign(z.to(device), task.head).cpu()
+            head = task.head["coef_"], task.head["intercept_"]
         known = self._known(task.y, labels, device)
-        weight = nn.functional.normalize(centers).to(device)
-        objective = SoftmaxClusteringLoss(weight, task.reconstruction, self.lam).to(device)
-        history = []
-        if task.head is not None:
-            objective.load_state_dict(
-                {"weight": task.head["coef_"], "bias": task.head["intercept_"]}
-            )
-        elif self.warm_up_epochs:
+        objective = SoftmaxClusteringLoss(*head, task.reconstruction, self.lam).to(device)
+        warm_up = 0
+        if task.head is None and self.warm_up_epochs:
+            floor = self.min_steps // 10
+            warm_up = n_epochs(n_samples, self.batch_size, self.warm_up_epochs, floor)
             hard = nn.functional.one_hot(labels, self.n_clusters).float().to(device)
             objective.targets = _pin(hard, known)
-            epochs = n_epochs(n_samples, self.batch_size, self.warm_up_epochs, self.min_steps // 10)
-            history += task.train(objective, rounds=epochs, noise=True)
         prior = self._ranked_prior(labels, device)
         refresh = SoftmaxRefresh(
             task,
@@ -431,9 +457,10 @@ class DEPICT(BaseDeepClusterer):
             lambda p: target_distribution(p, self.target, prior),
             self.tol,
             known,
+            warm_up,
         )
         epochs = n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
-        history += task.train(objective, rounds=epochs, schedule=refresh, noise=True)
+        history = task.train(objective, rounds=warm_up + epochs, schedule=refresh, noise=True)
         return {"coef_": objective.weight.detach(), "intercept_": objective.bias.detach()}, history
 
     def _known(self, y, labels, device):

@@ -107,7 +107,7 @@ def cluster_means(z, labels, empty):
     Recomputed from the labels, so that the last bits do not depend on the order in which a
     parallel k-means added up.
     """
-    centers = np.array(empty, dtype=np.float32)
+    centers = np.array(empty, dtype=np.float32, order="C")
     for j in np.unique(labels):
         centers[j] = z[labels == j].mean(axis=0, dtype=np.float64)
     return torch.from_numpy(centers)

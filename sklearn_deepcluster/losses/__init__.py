@@ -3,6 +3,7 @@
 from sklearn_deepcluster.losses._dekm import dekm_targets, scatter_rotation, within_scatter
 from sklearn_deepcluster.losses._reconstruction import ReconstructionLoss
 from sklearn_deepcluster.losses._student_t import (
+    EPS,
     kl_divergence,
     squared_distances,
     student_t_log_assignment,
@@ -10,6 +11,7 @@ from sklearn_deepcluster.losses._student_t import (
 )
 
 __all__ = [
+    "EPS",
     "ReconstructionLoss",
     "dekm_targets",
     "kl_divergence",

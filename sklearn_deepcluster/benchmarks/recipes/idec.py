@@ -1,7 +1,11 @@
 """IDEC: the configuration of its repository, after DEC's original pretraining."""
 
 from sklearn_deepcluster.benchmarks.recipes import Config, Published, Recipe
-from sklearn_deepcluster.benchmarks.recipes._pretraining import TEXT, stacked_denoising
+from sklearn_deepcluster.benchmarks.recipes._pretraining import (
+    DEC_KERAS_TEXT,
+    TEXT,
+    stacked_denoising,
+)
 
 _CLUSTERING = {"gamma": 0.1, "max_epochs": 1, "min_steps": 20_000, "tol": 1e-3}
 _ADAM = {**_CLUSTERING, "optimizer": "adam", "lr": 1e-3, "update_interval": 140}
@@ -19,10 +23,10 @@ RECIPES = [
             "mnist": Config(stacked_denoising(183), _ADAM, 5.1, _SOURCE),
             "mnist-test": Config(stacked_denoising(1250), _ADAM, 5.1, f"{_SOURCE}; as on MNIST"),
             "newsgroups": Config(
-                stacked_denoising(676),
+                DEC_KERAS_TEXT,
                 {**_SGD, "update_interval": 3},
                 TEXT,
-                f"{_SOURCE}; as on Reuters",
+                "IDEC repository, as on Reuters; pretraining of DEC-keras",
             ),
         },
         published={
