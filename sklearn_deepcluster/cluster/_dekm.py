@@ -166,7 +166,7 @@ class DEKM(BaseDeepClusterer):
             default="adam"
         Optimiser, or a subclass of ``torch.optim.Optimizer``.
 
-    lr : float, default=3e-4
+    lr : float, default=1e-3
         Learning rate of the clustering phase.
 
     momentum : float, default=0.9
@@ -289,7 +289,7 @@ class DEKM(BaseDeepClusterer):
         tol=1e-3,
         batch_size=256,
         optimizer="adam",
-        lr=3e-4,
+        lr=1e-3,
         momentum=0.9,
         n_init=1,
         n_jobs=None,
