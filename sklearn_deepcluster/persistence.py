@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 import sklearn_deepcluster
+from sklearn_deepcluster.base import TorchEstimator
 from sklearn_deepcluster.utils.discovery import all_estimators
 
 __all__ = ["load_model", "save_model"]
@@ -41,8 +42,8 @@ def save_model(estimator, path):
     Raises
     ------
     ValueError
-        If the estimator is not one of this package's, or a parameter is not plain; the message
-        names it.
+        If the estimator is not one of this package's, holds no network, or a parameter is not
+        plain; the message names it.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 
@@ -65,6 +66,10 @@ def save_model(estimator, path):
     True
     """
     params = _pack_estimator(estimator, type(estimator).__name__)
+    if not isinstance(estimator, TorchEstimator):
+        raise ValueError(
+            f"{type(estimator).__name__} holds no network; save it by pickle or joblib."
+        )
     check_is_fitted(estimator, _MODULE)
     tensors, attributes = {}, {}
     for name, value in vars(estimator).items():

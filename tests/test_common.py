@@ -28,7 +28,13 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_deepcluster import Autoencoder, load_model, persistence, save_model
+from sklearn_deepcluster import (
+    Autoencoder,
+    GraphAgglomerative,
+    load_model,
+    persistence,
+    save_model,
+)
 from sklearn_deepcluster._engine import Trainer
 from tests._instances import (
     CLUSTERERS,
@@ -606,6 +612,8 @@ def test_save_refuses_estimators_from_elsewhere_and_unfitted_ones(tmp_path):
     for estimator in (PCA().fit(X), Mine(min_steps=1, max_epochs=1).fit(X)):
         with pytest.raises(ValueError, match="not an estimator of this package"):
             save_model(estimator, tmp_path / "model")
+    with pytest.raises(ValueError, match="GraphAgglomerative holds no network"):
+        save_model(GraphAgglomerative(2).fit(X), tmp_path / "model")
     with pytest.raises(NotFittedError):
         save_model(Autoencoder(), tmp_path / "model")
     assert os.listdir(tmp_path) == []
