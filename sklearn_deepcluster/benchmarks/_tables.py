@@ -101,12 +101,13 @@ def restarts(records_dir=None, format="markdown", *, min_seeds=5):
     """
     groups = {}
     for record in read_records(default_folder() if records_dir is None else records_dir):
-        if record["n_clusters"] == record["scores"]["n_clusters_found"]:
+        found_all = record["n_clusters"] == record["scores"]["n_clusters_found"]
+        if found_all and record.get("restart_score") is not None:
             key = (record["dataset"], record["title"], record["config"])
             groups.setdefault(key, []).append(record)
     rows = []
     for (dataset, title, config), runs in sorted(groups.items()):
-        if len(runs) < min_seeds or runs[0]["restart_score"] is None:
+        if len(runs) < min_seeds:
             continue
         acc = [run["scores"]["acc"] for run in runs]
         scores = [run["restart_score"] for run in runs]
