@@ -1,4 +1,4 @@
-"""Graph agglomeration of the raw input: degree linkage and path integral."""
+"""Graph agglomeration: degree linkage and path integral of the raw input, and of embeddings."""
 
 from sklearn_deepcluster.benchmarks.recipes import Published, Recipe
 
@@ -21,5 +21,20 @@ RECIPES = [
         slot=None,
         default={"linkage": "path_integral"},
         published={"mnist-test": [Published(_SOURCE, 0.920, 0.853, "geometric")]},
+    ),
+    Recipe(
+        "ae-graph",
+        "Autoencoder + graph degree linkage",
+        "GraphAgglomerative",
+        representation="Autoencoder",
+        slot=None,
+    ),
+    Recipe(
+        "cae-graph",
+        "ConvAutoencoder + graph degree linkage",
+        "GraphAgglomerative",
+        representation="ConvAutoencoder",
+        slot=None,
+        images_only=True,
     ),
 ]
