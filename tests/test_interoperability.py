@@ -591,16 +591,16 @@ def test_n_init_keeps_the_run_with_the_best_score(name, monkeypatch):
     X, _ = blobs()
     with runs_of(monkeypatch) as runs:
         estimator = tiny(name, n_init=3).fit(X)
-    assert len({run.fitted["restart_score_"] for run in runs}) == 3
-    best = max(runs, key=lambda run: run.fitted["restart_score_"])
+    assert len({run.score for run in runs}) == 3
+    best = max(runs, key=lambda run: run.score)
     assert estimator.module_ is best.fitted["module_"]
     assert estimator.labels_ is best.fitted["labels_"]
     assert estimator.history_ is best.fitted["history_"]
-    assert estimator.restart_score_ == best.fitted["restart_score_"]
+    assert estimator.score(X) == pytest.approx(best.score, rel=1e-5)
     # The first of several runs is the run that n_init=1 makes.
     with runs_of(monkeypatch) as single:
         tiny(name).fit(X)
-    assert single[0].rank == runs[0].rank
+    assert single[0].score == runs[0].score
 
 
 @every_clusterer
@@ -610,12 +610,12 @@ def test_n_init_prefers_a_run_without_empty_clusters(name, monkeypatch):
     def empty(run, number):
         if number == 1:
             run.fitted["labels_"] = np.zeros(N_SAMPLES, dtype=np.int64)
-            run.fitted["restart_score_"] = np.inf
+            run.score = np.inf
         return run
 
     with runs_of(monkeypatch, empty) as runs:
         estimator = tiny(name, n_init=3).fit(X)
-    assert estimator.module_ is max((runs[0], runs[2]), key=lambda r: r.rank).fitted["module_"]
+    assert estimator.module_ is max((runs[0], runs[2]), key=lambda r: r.score).fitted["module_"]
 
 
 @every_clusterer

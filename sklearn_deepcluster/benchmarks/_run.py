@@ -179,7 +179,6 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
     with Stopwatch() as clustering:
         estimator.fit(X)
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
-    score = float(estimator.score(X)) if hasattr(estimator, "score") else None
     record = {
         "kind": "run",
         "method": recipe.method,
@@ -194,9 +193,7 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "factor": settings.factor,
         "config_source": settings.source,
         "scores": _scores(data.y, last.labels_),
-        "score": score,
-        # What n_init goes by; of k-means that is its score.
-        "restart_score": getattr(last, "restart_score_", score),
+        "restart_score": float(estimator.score(X)) if hasattr(estimator, "score") else None,
         "n_iter": getattr(last, "n_iter_", None),
         "seconds_pretraining": fitted.seconds if fitted else 0.0,
         "seconds_clustering": clustering.seconds,

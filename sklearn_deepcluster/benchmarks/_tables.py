@@ -101,13 +101,12 @@ def restarts(records_dir=None, format="markdown", *, min_seeds=5):
     """
     groups = {}
     for record in read_records(default_folder() if records_dir is None else records_dir):
-        found_all = record["n_clusters"] == record["scores"]["n_clusters_found"]
-        if found_all and record.get("restart_score") is not None:
+        if record["n_clusters"] == record["scores"]["n_clusters_found"]:
             key = (record["dataset"], record["title"], record["config"])
             groups.setdefault(key, []).append(record)
     rows = []
     for (dataset, title, config), runs in sorted(groups.items()):
-        if len(runs) < min_seeds:
+        if len(runs) < min_seeds or runs[0]["restart_score"] is None:
             continue
         acc = [run["scores"]["acc"] for run in runs]
         scores = [run["restart_score"] for run in runs]

@@ -6,6 +6,7 @@ A method implements ``_optimize(task)``, the algorithm box, and, where it has a 
 
 import copy
 import dataclasses
+import functools
 import numbers
 import os
 import warnings
@@ -98,31 +99,17 @@ class Task:
         )
 
 
-class _Start:
-    """The initial clustering of one run; keeps how tight it was."""
-
-    def __init__(self, **options):
-        self.options = options
-        self.score = None
-
-    def __call__(self, z):
-        labels, centers = initial_clusters(z=z, **self.options)
-        gaps = (z - centers[labels]).double().square().sum(1)
-        variance = float(z.double().var(0, correction=0).sum()) or 1.0
-        self.score = -float(gaps.mean()) / variance
-        return labels, centers
-
-
 @dataclasses.dataclass
 class Run:
-    """Outcome of one run: the fitted attributes."""
+    """Outcome of one run: fitted attributes and the restart score (higher is better)."""
 
     fitted: dict
+    score: float
 
     @property
     def rank(self):
-        """A run with an empty cluster loses to any without; else the restart score decides."""
-        return len(np.unique(self.fitted["labels_"])), self.fitted["restart_score_"]
+        """A run with an empty cluster loses to any without."""
+        return len(np.unique(self.fitted["labels_"])), self.score
 
 
 class BaseDeepClusterer(ClusterMixin, TorchEstimator):
@@ -302,17 +289,17 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             module.decoder = None
         trainer.global_rng = self._autoencoder()._draws_globally()
         rows = Rows(X, scale=source.scale_, device=trainer.device)
-        start = _Start(
-            init=self.cluster_centers_ if resume else self.init,
-            n_clusters=self.n_clusters,
-            seed=seeds[1],
-        )
         task = Task(
             module=module.to(trainer.device),
             rows=rows,
             trainer=trainer,
             seed=seeds[2],
-            initial_clusters=start,
+            initial_clusters=functools.partial(
+                initial_clusters,
+                self.cluster_centers_ if resume else self.init,
+                n_clusters=self.n_clusters,
+                seed=seeds[1],
+            ),
             stage=f"{type(self).__name__}: clustering",
             reconstruction=self._autoencoder()._loss(),
             y=y,
@@ -341,9 +328,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 "scale_": source.scale_,
                 "n_components_": source.n_components_,
                 "embedding_variance_": variance,
-                # A run that goes on from another has no start of its own.
-                "restart_score_": self.restart_score_ if start.score is None else start.score,
             },
+            score=-_mean_gap(z, centers) / variance,
         )
 
     def _assign(self, z, head):
@@ -432,10 +418,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         :math:`-\frac{1}{n} \sum_i \min_j \lVert z_i - \mu_j \rVert^2 / v` with v the total
         variance of the training embedding (``embedding_variance_``). On the training data it is
-        the within-cluster share of the scatter, negated. It is higher for tighter embeddings
-        whatever the clusters mean: it cannot choose parameters such as gamma or
-        ``n_components``, nor the best of several runs (``n_init`` goes by ``restart_score_``);
-        give searches a ``scoring``.
+        the within-cluster share of the scatter, negated, by which ``n_init`` runs are compared.
+        It is higher for tighter embeddings whatever the clusters mean: it cannot choose
+        parameters such as gamma or ``n_components``; give searches a ``scoring``.
 
         Parameters
         ----------

@@ -67,7 +67,7 @@ class DCEC(IDEC):
 
     n_init : int, default=1
         Number of whole runs, pretraining included, with different seeds; the one with the best
-        ``restart_score_`` is kept. A run with an empty cluster loses to any without.
+        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
 
     n_jobs : int, default=None
         Number of runs at a time, through joblib.
@@ -124,11 +124,6 @@ class DCEC(IDEC):
 
     embedding_variance_ : float
         Total variance of the training embedding.
-
-    restart_score_ : float
-        Within-cluster share of the scatter of the *initial* clustering, negated: how well the
-        representation separates clusters before they are sharpened. What the sharpening does to
-        the scatter says little about the clusters.
 
     n_components_ : int
         Dimension of the embedding.
