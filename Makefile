@@ -36,11 +36,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PIP) --no-build-isolation -e '.[dev]'
 	@touch $@
 
+# Here and below waiting threads sleep rather than spin: much faster beside a busy process.
 demo: env
-	$(PY) -m sklearn_deepcluster.benchmarks.demo
+	OMP_WAIT_POLICY=PASSIVE $(PY) -m sklearn_deepcluster.benchmarks.demo
 
-# Each worker of xdist gets one thread; together they use the two cores. Waiting threads sleep
-# rather than spin, which is much faster beside a busy process.
+# Each worker of xdist gets one thread; together they use the two cores.
 test: env
 	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
 
