@@ -130,8 +130,7 @@ def chosen(methods, dataset, config, vary=None):
 def _check_names(recipe, dataset, names):
     """Refuse what is a parameter of neither the clusterer nor its representation."""
     name = recipe.representation_name(dataset)
-    clusterer = KMeans() if recipe.estimator == "KMeans" else _public(recipe.estimator)
-    known = set(clusterer.get_params(deep=False))
+    known = set(_public(recipe.estimator).get_params(deep=False))
     if name is not None:
         known |= {_prefix(recipe) + k for k in _public(name).get_params(deep=False)}
     unknown = sorted(set(names) - known)
@@ -144,7 +143,7 @@ def _prefix(recipe):
 
 
 def _public(name):
-    return getattr(sklearn_deepcluster, name)()
+    return KMeans() if name == "KMeans" else getattr(sklearn_deepcluster, name)()
 
 
 def _changed(settings, changes, recipe):
@@ -234,7 +233,7 @@ def _pretrain(representation, X):
 
 
 def _estimator(recipe, settings, n_clusters, state, fitted):
-    estimator = KMeans() if recipe.estimator == "KMeans" else _public(recipe.estimator)
+    estimator = _public(recipe.estimator)
     known = estimator.get_params(deep=False)
     state = {name: value for name, value in state.items() if name in known}
     estimator.set_params(n_clusters=n_clusters, **settings.clusterer, **state)

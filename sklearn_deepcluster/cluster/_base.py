@@ -83,7 +83,7 @@ class Task:
             )
         return z
 
-    def train(self, objective, *, rounds, schedule=None, steps=None, max_steps=None, noise=False):
+    def train(self, objective, *, rounds, schedule, steps=None, max_steps=None, noise=False):
         """Train module and objective for up to `rounds` rounds of `steps` steps, or one epoch."""
         return self.trainer.train(
             self.module,
@@ -95,7 +95,7 @@ class Task:
             steps=steps,
             max_steps=max_steps,
             noise=noise,
-            schedule=[] if schedule is None else [schedule],
+            schedule=[schedule],
         )
 
 

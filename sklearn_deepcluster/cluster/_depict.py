@@ -27,6 +27,11 @@ from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 
+def softmax_log_proba(z, weight, bias):
+    """Log-probabilities (b, k) of embedded rows z (b, e) by a soft-max layer."""
+    return nn.functional.linear(z, weight, bias).log_softmax(1)
+
+
 class SoftmaxClusteringLoss(nn.Module):
     r"""The objective of DEPICT.
 
@@ -57,7 +62,7 @@ class SoftmaxClusteringLoss(nn.Module):
 
     def log_proba(self, z):
         """Log-probabilities (b, k) of embedded rows z (b, e)."""
-        return nn.functional.linear(z, self.weight, self.bias).log_softmax(1)
+        return softmax_log_proba(z, self.weight, self.bias)
 
     def forward(self, outputs, x, index):
         """Return the terms of the loss for a batch."""
@@ -484,4 +489,4 @@ class DEPICT(BaseDeepClusterer):
         return ordered.to(device)
 
     def _log_proba(self, z, head):
-        return nn.functional.linear(z, head["coef_"], head["intercept_"]).log_softmax(1)
+        return softmax_log_proba(z, head["coef_"], head["intercept_"])

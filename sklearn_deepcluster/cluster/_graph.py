@@ -163,11 +163,11 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         self._search = NearestNeighbors(
             n_neighbors=min(self.n_neighbors, max(1, n - 1)), n_jobs=self.n_jobs
         ).fit(X)
-        self.kernel_width_ = 0.0
+        self.kernel_width_, self.n_leaves_ = 0.0, 1
         labels = np.zeros(n, dtype=np.int64) if n == 1 else self._agglomerate(X)
         # Numbered by the first row of each.
-        first = np.unique(labels, return_index=True)[1]
-        self._labels = np.argsort(np.argsort(first))[np.unique(labels, return_inverse=True)[1]]
+        _, first, place = np.unique(labels, return_index=True, return_inverse=True)
+        self._labels = np.argsort(np.argsort(first))[place]
         self.labels_ = np.empty(n, dtype=np.int64)
         self.labels_[order] = self._labels
         n_found = len(first)

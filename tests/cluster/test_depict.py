@@ -100,8 +100,7 @@ def test_targets_equal_the_loops(kind, prior):
     np.testing.assert_allclose(target_distribution(q, kind, prior), expected, rtol=1e-12)
 
 
-def test_sqrt_targets_minimise_the_divergence_that_they_come_from():
-    """Eq. 7 is stationary for KL(Q||P) + KL(f||u), where f's change with q is neglected."""
+def test_sqrt_targets_balance_the_clusters():
     p = draw((9, 3)).softmax(1)
     q = target_distribution(p, "sqrt")
     assert float(q.sum(0).var()) < float(p.sum(0).var())

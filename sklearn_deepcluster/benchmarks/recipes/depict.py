@@ -19,7 +19,7 @@ _PRETRAINING = {
     "min_steps": 0,
 }
 _CLUSTERING = {"batch_size": 100, "lr": 1e-4, "max_epochs": 400, "min_steps": 0, "tol": 1e-4}
-_SOURCE = "DEPICT repository, 400 epochs each"
+_SOURCE = "DEPICT repository, 400 epochs each, pixels in [0, 1] where it has [-1, 1]"
 
 
 def _config(init):
