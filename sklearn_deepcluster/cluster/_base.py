@@ -29,7 +29,7 @@ from sklearn_deepcluster._engine import (
     random_stream,
 )
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
-from sklearn_deepcluster.cluster._init import check_init, cluster_means, initial_clusters
+from sklearn_deepcluster.cluster._init import NAMES, check_init, cluster_means, initial_clusters
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.representation._base import BaseAutoencoder, decode
@@ -129,6 +129,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     _head_attributes = ("cluster_centers_",)
     # Whether the decoder is kept (and trained) in the clustering phase.
     _keeps_decoder = False
+    # The strings that `init` may be.
+    _init_names = NAMES
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -163,6 +165,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                     f"{nested[0]} cannot be set: the autoencoder is frozen. Give an unfrozen "
                     "one to search its parameters."
                 )
+            if isinstance(autoencoder, str):
+                raise ValueError(f"{nested[0]} cannot be set: autoencoder={autoencoder!r}.")
             if autoencoder is None:
                 params["autoencoder"] = self._default_autoencoder()
         return super().set_params(**params)
@@ -241,7 +245,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         width = getattr(autoencoder, "n_components_", autoencoder.n_components)
         if getattr(autoencoder, "module", None) is not None:
             width = None  # of a user's module it is known once it is built
-        check_init(self.init, self.n_clusters, width)
+        check_init(self.init, self.n_clusters, width, self._init_names)
 
     def _check_y(self, X, y):
         """Hook: what of the labels y a method uses, checked; None for all but semi-supervised."""
@@ -273,6 +277,10 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         autoencoder.n_features_in_ = self.n_features_in_
         autoencoder.sample_shape_ = self.sample_shape_
         module = autoencoder._rebuild_module()
+        return self._adapted(module)
+
+    def _adapted(self, module):
+        """Hook: turn the module of a representation into that of the clusterer, in place."""
         if not self._keeps_decoder:
             module.decoder = None
         return module
@@ -284,9 +292,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         seeds = [draw_seed(stream) for _ in range(3)]
         trainer = self._trainer()
         source = self if resume else self._representation(X, seeds[0])
-        module = copy.deepcopy(source.module_)
-        if not self._keeps_decoder:
-            module.decoder = None
+        module = self._adapted(copy.deepcopy(source.module_))
         trainer.global_rng = self._autoencoder()._draws_globally()
         rows = Rows(X, scale=source.scale_, device=trainer.device)
         task = Task(
@@ -319,7 +325,10 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         return Run(
             fitted={
                 "module_": module,
-                **{name: tensor.cpu().numpy() for name, tensor in head.items()},
+                **{
+                    name: value.cpu().numpy() if torch.is_tensor(value) else value
+                    for name, value in head.items()
+                },
                 "cluster_centers_": centers,
                 "labels_": labels,
                 "history_": history,

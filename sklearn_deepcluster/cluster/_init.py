@@ -3,13 +3,16 @@
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_array
 
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 
 KMEANS_STARTS = 20
+# What every method takes by name; a method may add seedings, which are not optimised further.
+NAMES = ("k-means", "ac-gdl", "ac-pic")
+SEEDINGS = ("k-means++", "random")
 _GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral"}
 
 
@@ -17,19 +20,22 @@ def _is_clusterer(init):
     return hasattr(init, "fit_predict") and not isinstance(init, type)
 
 
-def check_init(init, n_clusters, width):
+def check_init(init, n_clusters, width, names=NAMES):
     """Check the parameter `init`; `width` is that of the embedding, None where it is not known.
+
+    `names` are the strings that the method takes.
 
     Raises
     ------
     ValueError
-        If `init` is no known name, no clusterer and no array (n_clusters, width).
+        If `init` is none of the names, no clusterer and no array (n_clusters, width).
     """
     if isinstance(init, str):
-        if init not in ("k-means", *_GRAPH_LINKAGES):
+        if init not in names:
+            known = ", ".join(map(repr, names))
             raise ValueError(
-                f"init={init!r} is not known; use 'k-means', 'ac-gdl', 'ac-pic', an array of "
-                "centres (n_clusters, n_components) or a clusterer."
+                f"init={init!r} is not known; use {known}, an array of centres "
+                "(n_clusters, n_components) or a clusterer."
             )
     elif not _is_clusterer(init):
         try:
@@ -52,7 +58,8 @@ def initial_clusters(init, z, *, n_clusters, seed):
     Parameters
     ----------
     init : str, array-like of shape (n_clusters, e) or clusterer
-        "k-means" has 20 starts; "ac-gdl" and "ac-pic" are `GraphAgglomerative`.
+        "k-means" has 20 starts; "ac-gdl" and "ac-pic" are `GraphAgglomerative`; "k-means++" and
+        "random" are rows of z, in equal clusters only where there are too few distinct ones.
     z : Tensor of shape (n, e)
         The embedding.
     n_clusters : int
@@ -70,6 +77,8 @@ def initial_clusters(init, z, *, n_clusters, seed):
         If a clusterer finds noise or another number of clusters.
     """
     z = z.numpy()
+    if isinstance(init, str) and init in SEEDINGS:
+        init = seed_rows(init, z, n_clusters, seed)
     if isinstance(init, str) and init not in _GRAPH_LINKAGES:
         kmeans = KMeans(n_clusters, n_init=KMEANS_STARTS, random_state=seed).fit(z)
         labels = torch.from_numpy(kmeans.labels_.astype(np.int64))
@@ -99,6 +108,21 @@ def initial_clusters(init, z, *, n_clusters, seed):
     # Where rows are equal there can be fewer: the others start empty, at the mean.
     empty = np.broadcast_to(z.mean(axis=0), (n_clusters, z.shape[1]))
     return torch.from_numpy(labels.astype(np.int64)), cluster_means(z, labels, empty)
+
+
+def seed_rows(init, z, n_clusters, seed):
+    """Rows of z to start from, drawn by k-means++ or at random, distinct while there are such."""
+    random = np.random.RandomState(seed)
+    if init == "k-means++":
+        return kmeans_plusplus(z, n_clusters, random_state=random)[0]
+    order = random.permutation(len(z))
+    chosen, left = [], order
+    while len(chosen) < n_clusters:
+        if not len(left):
+            return z[[*chosen, *order[: n_clusters - len(chosen)]]]
+        chosen.append(left[0])
+        left = left[(z[left] != z[left[0]]).any(axis=1)]
+    return z[chosen]
 
 
 def cluster_means(z, labels, empty):

@@ -33,7 +33,14 @@ class AutoencoderModule(nn.Module):
     hidden : bool, default=False
         ``forward`` also returns the hidden layers, for their reconstruction. Encoder and decoder
         must then be stacks (``nn.Sequential``) that mirror one another.
+
+    Attributes
+    ----------
+    unit_norm : bool
+        Whether embeddings are scaled to norm 1; False until a clusterer sets it.
     """
+
+    unit_norm = False
 
     def __init__(self, encoder, decoder, *, input_shape=None, corruption=None, hidden=False):
         super().__init__()
@@ -53,7 +60,8 @@ class AutoencoderModule(nn.Module):
 
     def encode(self, x):
         """Map rows (b, d) to embeddings (b, e)."""
-        return self.encoder(self.shaped(x)).flatten(1)
+        z = self.encoder(self.shaped(x)).flatten(1)
+        return nn.functional.normalize(z, dim=1) if self.unit_norm else z
 
     def decode(self, z):
         """Map embeddings (b, e) to rows (b, d)."""

@@ -5,6 +5,14 @@ import math
 import torch
 from torch import nn
 
+
+class UnitNorm(nn.Module):
+    """Scale each row to Euclidean norm 1; rows of zeros stay."""
+
+    def forward(self, z):
+        return nn.functional.normalize(z, dim=-1)
+
+
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -13,6 +21,7 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
+    "unit_norm": UnitNorm,
 }
 
 
