@@ -1,6 +1,14 @@
 """Deep clustering estimators that behave like scikit-learn's own."""
 
-from sklearn_deepcluster.cluster import DCEC, DEC, DEKM, DEPICT, IDEC, GraphAgglomerative
+from sklearn_deepcluster.cluster import (
+    DCEC,
+    DEC,
+    DEKM,
+    DEPICT,
+    IDEC,
+    GraphAgglomerative,
+    KMeansNet,
+)
 from sklearn_deepcluster.persistence import load_model, save_model
 from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
 
@@ -15,6 +23,7 @@ __all__ = [
     "Autoencoder",
     "ConvAutoencoder",
     "GraphAgglomerative",
+    "KMeansNet",
     "__version__",
     "load_model",
     "save_model",

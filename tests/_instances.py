@@ -50,6 +50,7 @@ TINY = {
     },
     "GraphAgglomerative": lambda: {},
     "IDEC": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS},
+    "KMeansNet": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS, "tol": 0.0},
 }
 
 PUBLIC = dict(all_estimators())

@@ -268,6 +268,8 @@ BAD_CLUSTERING = {
     "target": ["first", None],
     "anchor": ["yes", None],
     "kmeans_n_init": [0, 1.5],
+    "variant": ["k-means", None],
+    "normalize": ["yes", None],
 }
 NONE_IS_GOOD = {("DEKM", "batch_size")}
 

@@ -6,5 +6,6 @@ from sklearn_deepcluster.cluster._dekm import DEKM
 from sklearn_deepcluster.cluster._depict import DEPICT
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
+from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
 
-__all__ = ["DCEC", "DEC", "DEKM", "DEPICT", "IDEC", "GraphAgglomerative"]
+__all__ = ["DCEC", "DEC", "DEKM", "DEPICT", "IDEC", "GraphAgglomerative", "KMeansNet"]

@@ -1,0 +1,655 @@
+"""k-meansNet: k-means as a layer of a network, and TELL, its successor.
+
+References: Peng, Zhou, Zhu, "k-meansNet: When k-means Meets Differentiable Programming"
+(arXiv:1808.07292, 2018); Peng, Li, Tsang, Zhu, Lv, Zhou, "XAI Beyond Classification: Interpretable
+Neural Clustering" (JMLR 23, 2022) and its code. Implemented: of the first, the layer with free
+weights and biases on fixed features (``variant="decoupled"``); of the second, centres and features
+on the unit sphere, rounds that move the centres and rounds that train the network.
+
+Deviations. Decoupled: the loss has no factor 1 / alpha and no mean of the biases, which change
+no assignment and would let it sink for ever; training ends when a cluster loses its last row, as
+otherwise most are lost. TELL: it starts from a pretrained autoencoder and an initial
+clustering, and stops when few labels change; the error of the reconstruction is that of the
+autoencoder, and the weight of the distances is a parameter; their Adadelta, with gradients of a
+fixed small norm, amounts to steps of a tenth of the radius, which are made directly. Autoencoder:
+the embedding has unit norm instead of a sigmoid.
+"""
+
+import dataclasses
+import numbers
+
+import torch
+from sklearn.utils import check_array
+from torch import nn
+
+from sklearn_deepcluster._engine import (
+    Callback,
+    Rows,
+    draw_seed,
+    generator,
+    map_blocks,
+    random_stream,
+    root_mean_square,
+)
+from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.cluster._base import BaseDeepClusterer
+from sklearn_deepcluster.cluster._init import NAMES, SEEDINGS, check_init
+from sklearn_deepcluster.nn import AutoencoderModule
+from sklearn_deepcluster.representation import Autoencoder
+from sklearn_deepcluster.representation._base import BaseAutoencoder, n_epochs
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+
+# Length of a step of the centres, in units of their norm.
+CENTER_STEP = 0.1
+# Least variance per dimension that "auto" turns into an alpha.
+MIN_VARIANCE = 1e-6
+
+
+class KMeansLayer(nn.Module):
+    r"""k-means as a linear layer: :math:`z_{ij} = W_j^T x_i + b_j`.
+
+    With :math:`W_j = 2 \alpha \Omega_j` and :math:`b_j = -\alpha \lVert \Omega_j \rVert^2` the
+    logits are :math:`\alpha \lVert x_i \rVert^2 - \alpha \lVert x_i - \Omega_j \rVert^2`: where it
+    starts. W and b are then trained as they are.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (k, e)
+    bias : Tensor of shape (k,)
+    """
+
+    def __init__(self, weight, bias):
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.bias = nn.Parameter(bias.clone())
+
+    @classmethod
+    def at(cls, centers, alpha):
+        """The layer of k-means with these centres (k, e)."""
+        return cls(2.0 * alpha * centers, -alpha * centers.square().sum(1))
+
+    def forward(self, x):
+        """Return the logits (b, k) of features x (b, e), and the biases."""
+        return nn.functional.linear(x, self.weight, self.bias), self.bias
+
+
+class KMeansLayerLoss(nn.Module):
+    r"""The objective of k-meansNet, times :math:`\alpha` and without the mean of the biases.
+
+    .. math::
+        L = \frac{1}{b} \sum_{i \in B} \sum_j I_{ij} (\alpha \lVert x_i \rVert^2 - z_{ij})
+            + \frac{1}{k} \sum_j b_j , \qquad I_{ij} = \mathrm{softmax}_j(z_{ij})
+
+    Parameters
+    ----------
+    alpha : float
+    """
+
+    def __init__(self, alpha):
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, outputs, x, index):
+        """Return the terms of the loss for a batch; "entropy" is that of the assignment."""
+        logits, bias = outputs
+        log_proba = logits.log_softmax(1)
+        proba = log_proba.exp()
+        norms = self.alpha * x.square().sum(1, keepdim=True)
+        loss = (proba * (norms - logits)).sum(1).mean() + bias.mean()
+        return {"loss": loss, "entropy": -(proba * log_proba).sum(1).mean().detach()}
+
+
+class LayerSchedule(Callback):
+    """After each round: stop if the loss settles or a cluster is lost, which is taken back."""
+
+    def __init__(self, layer, features, tol):
+        self.layer = layer
+        self.features = features
+        self.tol = tol
+        self.labels_ = self._labels()
+        self.kept_ = self._state()
+
+    @torch.no_grad()
+    def _labels(self):
+        return self.layer(self.features)[0].argmax(1)
+
+    def _state(self):
+        return {name: value.clone() for name, value in self.layer.state_dict().items()}
+
+    def on_epoch_end(self, net, **kwargs):
+        labels, before = self._labels(), self.labels_
+        net.history.record("label_change", float((labels != before).float().mean()))
+        if len(labels.unique()) < len(before.unique()):
+            self.layer.load_state_dict(self.kept_)
+            net.stop_training = True
+            return
+        self.labels_, self.kept_ = labels, self._state()
+        if len(net.history) > 1:
+            last, now = (row["train_loss"] for row in net.history[-2:])
+            net.stop_training |= abs(now - last) < self.tol * abs(now)
+
+
+def unit_centers(centers):
+    return nn.functional.normalize(centers, dim=1)
+
+
+def move_centers(centers, z, step=CENTER_STEP):
+    """Turn unit centres (k, e) towards the mean direction of their rows among z (b, e), in place.
+
+    A centre without a row stays.
+    """
+    members = nn.functional.one_hot((z @ centers.T).argmax(1), len(centers)).to(z.dtype)
+    centers.copy_(unit_centers(centers + step * unit_centers(members.T @ z)))
+
+
+class UnitKMeansLoss(nn.Module):
+    r"""The objective of TELL.
+
+    .. math::
+        L = \frac{1}{b d} \sum_{i \in B} \lVert x_i - g(z_i) \rVert^2
+            + \frac{\gamma}{2 b} \sum_{i \in B} \min_j \lVert z_i - \Omega_j \rVert^2
+
+    with features and centres of norm 1. In rounds that move the centres the second term is left
+    out, and the centres make a step towards their rows with every batch.
+
+    Parameters
+    ----------
+    centers : Tensor of shape (k, e)
+    reconstruction : nn.Module
+        Loss of the representation, the first term.
+    gamma : float
+    """
+
+    def __init__(self, centers, reconstruction, gamma):
+        super().__init__()
+        self.register_buffer("centers", unit_centers(centers))
+        self.reconstruction = reconstruction
+        self.gamma = gamma
+        self.moves_centers = False
+
+    def forward(self, outputs, x, index):
+        """Return the terms of the loss for a batch."""
+        z = outputs[0]
+        # Half the squared distance of two rows of norm 1.
+        distance = 1.0 - (z @ self.centers.T).max(1).values.mean()
+        terms = self.reconstruction(outputs, x, index)
+        error = terms.pop("loss")
+        terms |= {"distance": distance.detach(), "reconstruction": error.detach()}
+        if not self.moves_centers:
+            return {"loss": error + self.gamma * distance, **terms}
+        with torch.no_grad():
+            move_centers(self.centers, z.detach())
+        return {"loss": error, **terms}
+
+
+class Alternation(Callback):
+    """Rounds of centres and rounds of the network in turn; stop if few labels changed in both."""
+
+    def __init__(self, task, objective, tol):
+        self.task = task
+        self.objective = objective
+        self.tol = tol
+        self.labels_ = None
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.objective.moves_centers = len(net.history) % 2 == 1  # the round that begins counts
+        if not self.objective.moves_centers:
+            return
+        z = self.task.embed()
+        labels = (z @ self.objective.centers.to(z.device).T).argmax(1)
+        if self.labels_ is not None:
+            change = float((labels != self.labels_).float().mean())
+            net.history.record("label_change", change)
+            net.stop_training |= change < self.tol
+        self.labels_ = labels
+
+
+def softness(z, labels, centers):
+    """The alpha of round Gaussians as wide as the clusters, one over twice their variance."""
+    variance = float((z - centers[labels]).square().mean())
+    return 0.5 / max(variance, MIN_VARIANCE)
+
+
+class RawInput(BaseAutoencoder):
+    """The representation ``"passthrough"``: the data themselves, at one scale."""
+
+    n_components = None
+
+    def __init__(self, *, device="auto", precision="auto", verbose=0, random_state=None):
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        X = self._check_X(X, reset=True)
+        self.scale_ = root_mean_square(X)
+        self.module_ = self._build(seed=0)
+        self.history_ = {"loss": [0.0]}
+        return self
+
+    def _build(self, seed):
+        self.n_components_ = self.n_features_in_
+        return AutoencoderModule(nn.Identity(), nn.Identity())
+
+    def _loss(self):
+        return None
+
+
+class KMeansNet(BaseDeepClusterer):
+    """k-means as a layer of a network: k-meansNet, and TELL, its successor.
+
+    The weights of a linear layer are the centres, its output is the assignment. TELL keeps
+    embedding and centres on the unit sphere and trains both in turn: the centres move towards
+    their rows, then the autoencoder is trained to reconstruct and to bring each row nearer to
+    its centre. The original trains the layer alone, with free weights and biases, on fixed
+    features.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+
+    autoencoder : Autoencoder, ConvAutoencoder, FrozenEstimator or "passthrough", default=None
+        The representation to start from; None is
+        ``Autoencoder(embedding_activation="unit_norm")``. It is cloned and trained;
+        a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
+        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
+        here. "passthrough" clusters the data themselves, by "decoupled" only.
+
+    init : {"k-means", "k-means++", "random", "ac-gdl", "ac-pic"}, array-like or clusterer, \
+            default="k-means"
+        Initial clustering of the embedding: k-means with 20 starts, rows drawn by k-means++ (the
+        paper's choice) or at random, ``GraphAgglomerative`` by degree linkage or path integral,
+        centres of shape (n_clusters, n_components), or a clusterer, which is cloned and given
+        `n_clusters`, and a seed if it has none. Equal centres are refused: nothing would ever
+        separate them.
+
+    variant : {"tell", "decoupled"}, default="tell"
+        "tell" is the successor [2]_. "decoupled" is k-meansNet [1]_ with features that stay as
+        they are. Its objective has no minimum: it sinks as the weights grow, large clusters gain
+        on small ones, and cluster after cluster is lost. Training ends before the first one is,
+        with a result that is hardly better than the initial clustering.
+
+    alpha : float or "auto", default="auto"
+        Softness of the assignment, the soft-max of ``-alpha`` times the squared distances.
+        "auto" is half the reciprocal variance per dimension within the clusters: the final ones
+        for "tell", where alpha matters to ``predict_proba`` alone, the initial ones for
+        "decoupled".
+
+    gamma : float, default=1.0
+        Weight of half the squared distances to the centres (mean over rows) relative to the
+        reconstruction error (mean over rows and features, in units of the scale); "tell" only.
+
+    normalize : bool, default=True
+        Scale embeddings to norm 1. "tell" needs it.
+
+    max_epochs : int, default=50
+        Passes over the data in the clustering phase, at most.
+
+    min_steps : int, default=1000
+        Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
+
+    update_interval : int or "auto", default="auto"
+        Steps of a round, after which "tell" changes between centres and network and
+        "decoupled" looks whether to stop. "auto" is half an epoch, but at least 30 and at most
+        140 steps. TELL has whole epochs.
+
+    tol : float, default=1e-3
+        "tell" stops when a smaller fraction of the labels changed in two rounds, "decoupled"
+        when the loss changed by a smaller fraction in one; 0 never stops.
+
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
+
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
+            default="adam"
+        Optimiser, or a subclass of ``torch.optim.Optimizer``. The papers' is "adadelta" with
+        ``lr=1.0``.
+
+    lr : float, default=1e-3
+        Learning rate of the clustering phase.
+
+    momentum : float, default=0.9
+        Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    n_init : int, default=1
+        Number of whole runs, pretraining included, with different seeds; the one with the best
+        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
+
+    n_jobs : int, default=None
+        Number of runs at a time, through joblib.
+
+    memory : str, path or joblib.Memory, default=None
+        Where to cache the fitted representation, so that fits which differ in clustering
+        parameters alone train it once. Needs an integer `random_state`.
+
+    warm_start : bool, default=False
+        Go on from the network and the layer of the previous fit.
+
+    callbacks : list of skorch callbacks, default=None
+        Copied and given to the inner skorch net of the clustering phase.
+
+    net_params : dict, default=None
+        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
+
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one.
+
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
+        it. Losses, weights and predictions are always float32, and so is all of "decoupled".
+
+    verbose : int, default=0
+        1 shows progress bars.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything. The global generators are not used.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each training sample; equals ``predict`` of the training data. After
+        ``partial_fit`` those of its rows.
+
+    coef_ : ndarray of shape (n_clusters, n_components)
+        Weights of the layer; of "tell" they are 2 ``alpha_`` times the centres.
+
+    intercept_ : ndarray of shape (n_clusters,)
+        Biases of the layer; 0 for "tell".
+
+    cluster_centers_ : ndarray of shape (n_clusters, n_components)
+        Centres in the embedding: those of "tell", of norm 1, and the means of the clusters for
+        "decoupled", where ``coef_ / (2 * alpha_)`` wanders off.
+
+    alpha_ : float
+        The softness that was used.
+
+    module_ : torch.nn.Module
+        The network, with ``encode`` and, for "tell", ``decode``; it works on X / ``scale_``.
+
+    history_ : dict of lists
+        Per round: "loss" and "label_change" (of "tell" every second one, from the third on);
+        "reconstruction" and "distance" for "tell", where the loss of the rounds that move the
+        centres, the first and every second one, is the reconstruction error alone; "entropy" of
+        the assignment for "decoupled". And "pretraining_loss" per epoch of the representation.
+
+    loss_ : float
+        Loss of the last round. That of "decoupled" is ``alpha_`` times the printed one, less the
+        mean of the biases.
+
+    n_iter_ : int
+        Number of rounds of `update_interval` steps.
+
+    scale_ : float
+        Divisor of the input.
+
+    embedding_variance_ : float
+        Total variance of the training embedding.
+
+    n_components_ : int
+        Dimension of the embedding.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X had names.
+
+    See Also
+    --------
+    IDEC : Keeps a decoder too, and sharpens a soft assignment.
+    sklearn.cluster.MiniBatchKMeans : Learns centres in steps, without a network.
+
+    References
+    ----------
+    .. [1] X. Peng, J. T. Zhou, H. Zhu, "k-meansNet: When k-means Meets Differentiable
+       Programming", arXiv:1808.07292, 2018.
+    .. [2] X. Peng, Y. Li, I. W. Tsang, H. Zhu, J. Lv, J. T. Zhou, "XAI Beyond Classification:
+       Interpretable Neural Clustering", JMLR 23, 2022.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn_deepcluster import Autoencoder, KMeansNet
+    >>> X, _ = make_blobs(150, centers=3, n_features=8, random_state=0)
+    >>> ae = Autoencoder(
+    ...     hidden_layer_sizes=(32,),
+    ...     n_components=3,
+    ...     embedding_activation="unit_norm",
+    ...     min_steps=300,
+    ... )
+    >>> net = KMeansNet(3, autoencoder=ae, min_steps=60, random_state=0).fit(X[:100])
+    >>> net.partial_fit(X[100:]).predict(X).shape
+    (150,)
+    """
+
+    _parameter_constraints = {
+        **BaseDeepClusterer._parameter_constraints,
+        "autoencoder": [
+            *BaseDeepClusterer._parameter_constraints["autoencoder"],
+            StrOptions({"passthrough"}),
+        ],
+        "variant": [StrOptions({"tell", "decoupled"})],
+        "alpha": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "gamma": [Interval(numbers.Real, 0, None, closed="left")],
+        "normalize": ["boolean"],
+        "max_epochs": POSITIVE_INT,
+        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
+        "update_interval": [*POSITIVE_INT, StrOptions({"auto"})],
+        "tol": [Interval(numbers.Real, 0, None, closed="left")],
+    }
+    _head_attributes = ("coef_", "intercept_")
+    _init_names = (*NAMES, *SEEDINGS)
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        autoencoder=None,
+        init="k-means",
+        variant="tell",
+        alpha="auto",
+        gamma=1.0,
+        normalize=True,
+        max_epochs=50,
+        min_steps=1000,
+        update_interval="auto",
+        tol=1e-3,
+        batch_size=256,
+        optimizer="adam",
+        lr=1e-3,
+        momentum=0.9,
+        n_init=1,
+        n_jobs=None,
+        memory=None,
+        warm_start=False,
+        callbacks=None,
+        net_params=None,
+        device="auto",
+        precision="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.autoencoder = autoencoder
+        self.init = init
+        self.variant = variant
+        self.alpha = alpha
+        self.gamma = gamma
+        self.normalize = normalize
+        self.max_epochs = max_epochs
+        self.min_steps = min_steps
+        self.update_interval = update_interval
+        self.tol = tol
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.n_init = n_init
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @property
+    def _keeps_decoder(self):
+        return self.variant == "tell"
+
+    def _default_autoencoder(self):
+        return Autoencoder(embedding_activation="unit_norm")
+
+    def _autoencoder(self):
+        return RawInput() if isinstance(self.autoencoder, str) else super()._autoencoder()
+
+    def _adapted(self, module):
+        module.unit_norm = self.normalize
+        return super()._adapted(module)
+
+    def _check_params(self, X, resume):
+        super()._check_params(X, resume)
+        if self.variant == "tell":
+            if isinstance(self.autoencoder, str):
+                raise ValueError(
+                    "variant='tell' trains an autoencoder: autoencoder='passthrough' has none. "
+                    "Use variant='decoupled'."
+                )
+            if not self.normalize:
+                raise ValueError("variant='tell' needs normalize=True.")
+        if resume and self._keeps_decoder != (self.module_.decoder is not None):
+            raise ValueError(f"warm_start cannot go on with another variant={self.variant!r}.")
+        if isinstance(self.autoencoder, str):
+            check_init(self.init, self.n_clusters, X.shape[1], self._init_names)
+        self._check_centers()
+
+    def _check_centers(self):
+        """Refuse equal centres, which have equal gradients for ever."""
+        if isinstance(self.init, str) or hasattr(self.init, "fit_predict"):
+            return
+        centers = torch.as_tensor(check_array(self.init, dtype="float32"))
+        if self.normalize:
+            centers = unit_centers(centers)
+        if len(centers.unique(dim=0)) < len(centers):
+            raise ValueError("init has equal centres: nothing would ever separate them.")
+
+    def _optimize(self, task):
+        """Run the algorithm; return the layer, the centres and the history."""
+        n_samples = len(task.rows)
+        per_epoch = -(-n_samples // min(self.batch_size, n_samples))
+        interval = self.update_interval
+        if interval == "auto":
+            interval = min(140, max(30, per_epoch // 2))
+        steps = per_epoch * n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
+        rounds = {"rounds": -(-steps // interval), "steps": interval, "max_steps": steps}
+        return self._tell(task, rounds) if self._keeps_decoder else self._decoupled(task, rounds)
+
+    def _tell(self, task, rounds):
+        """Train centres and autoencoder in turn."""
+        z = task.embed()
+        centers = task.head["coef_"] if task.head else task.initial_clusters(z)[1]
+        objective = UnitKMeansLoss(centers, task.reconstruction, self.gamma)
+        objective.to(task.trainer.device)
+        schedule = Alternation(task, objective, self.tol)
+        history = task.train(objective, schedule=schedule, **rounds)
+        alpha = self.alpha
+        if alpha == "auto":
+            z, centers = task.embed(), objective.centers.cpu()
+            alpha = softness(z, (z @ centers.T).argmax(1), centers)
+        return self._unit_head(objective.centers, float(alpha)), history
+
+    def _unit_head(self, centers, alpha):
+        return {
+            "coef_": 2.0 * alpha * centers,
+            "intercept_": centers.new_zeros(len(centers)),
+            "cluster_centers_": centers,
+            "alpha_": alpha,
+        }
+
+    def _decoupled(self, task, rounds):
+        """Train the layer alone, on fixed features."""
+        trainer = dataclasses.replace(task.trainer, autocast=False, global_rng=False)
+        task = dataclasses.replace(task, trainer=trainer)
+        z = task.embed()
+        if task.head:
+            alpha = self.alpha_
+            layer = KMeansLayer(task.head["coef_"], task.head["intercept_"])
+        else:
+            labels, centers = task.initial_clusters(z)
+            alpha = softness(z, labels, centers) if self.alpha == "auto" else self.alpha
+            layer = KMeansLayer.at(centers, alpha)
+        layer.to(trainer.device)
+        schedule = LayerSchedule(layer, z.to(trainer.device), self.tol)
+        task = dataclasses.replace(task, module=layer, rows=Rows(z.numpy(), device=trainer.device))
+        history = task.train(KMeansLayerLoss(alpha), schedule=schedule, **rounds)
+        head = {"coef_": layer.weight.detach(), "intercept_": layer.bias.detach()}
+        return {**head, "alpha_": float(alpha)}, history
+
+    def _log_proba(self, z, head):
+        return nn.functional.linear(z, head["coef_"], head["intercept_"]).log_softmax(1)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y=None):
+        """Let the layer learn from more data, in one pass over them; the first call is ``fit``.
+
+        Embedding, alpha and scale stay as ``fit`` has learned them, and so do ``history_``,
+        ``loss_`` and ``n_iter_``. Of "tell" the centres make a step with every batch, a
+        tenth of the way to where its rows are, so the last data count most; "decoupled" makes a
+        step of a fresh optimiser with every batch, and its ``cluster_centers_`` stay.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+            New data.
+
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid.
+        FloatingPointError
+            If the training diverges.
+        """
+        if not hasattr(self, "module_"):
+            return self.fit(X, y)
+        self._validate_params()
+        trainer = self._trainer(autocast=False)
+        module, rows = self._fitted(X)
+        z = map_blocks(module.encode, rows)
+        head = self._head(trainer.device)
+        seed = draw_seed(random_stream(self.random_state))
+        rows = Rows(z.numpy(), device=trainer.device)
+        if self._keeps_decoder:
+            head = self._unit_head(self._moved(head, rows, seed), self.alpha_)
+        else:
+            layer = KMeansLayer(head["coef_"], head["intercept_"]).to(trainer.device)
+            loss = KMeansLayerLoss(self.alpha_)
+            stage = f"{type(self).__name__}: partial_fit"
+            trainer.train(layer, loss, rows, seed=seed, stage=stage, epochs=1)
+            head = {"coef_": layer.weight.detach(), "intercept_": layer.bias.detach()}
+        for name, value in head.items():
+            setattr(self, name, value.cpu().numpy() if torch.is_tensor(value) else value)
+        self.labels_ = self.predict(X)
+        return self
+
+    def _moved(self, head, rows, seed):
+        """The unit centres after one pass over embedded rows, in batches."""
+        centers = unit_centers(head["coef_"])
+        order = torch.randperm(len(rows), generator=generator(seed))
+        for index in order.tensor_split(-(-len(rows) // self.batch_size)):
+            move_centers(centers, rows.take(index))
+        return centers
