@@ -372,7 +372,8 @@ class KMeansNet(BaseDeepClusterer):
         Per round: "loss" and "label_change" (of "tell" every second one, from the third on);
         "reconstruction" and "distance" for "tell", where the loss of the rounds that move the
         centres, the first and every second one, is the reconstruction error alone; "entropy" of
-        the assignment for "decoupled". And "pretraining_loss" per epoch of the representation.
+        the assignment for "decoupled", where a round that was taken back counts too. And
+        "pretraining_loss" per epoch of the representation.
 
     loss_ : float
         Loss of the last round. That of "decoupled" is ``alpha_`` times the printed one, less the

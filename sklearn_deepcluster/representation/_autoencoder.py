@@ -39,7 +39,7 @@ class Autoencoder(BaseAutoencoder):
         Activation of the hidden layers.
 
     embedding_activation : str, default="identity"
-        Activation of the embedding, from the same list.
+        Activation of the embedding, from the same list, or "unit_norm": scaled to norm 1.
 
     output_activation : str, default="identity"
         Activation of the reconstruction, from the same list. "sigmoid" is for data in

@@ -6,7 +6,7 @@ from sklearn.cluster import KMeans
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import normalized_mutual_info_score
 
-from sklearn_deepcluster import DCEC, DEC, DEKM, IDEC, Autoencoder, ConvAutoencoder
+from sklearn_deepcluster import DCEC, DEC, DEKM, IDEC, Autoencoder, ConvAutoencoder, KMeansNet
 from sklearn_deepcluster.metrics import unsupervised_accuracy
 
 N_ROWS = 600
@@ -34,8 +34,9 @@ def representations(digits):
         (DCEC, "conv", {"min_steps": 200}),
         (DEKM, "dense", {"max_iter": 10}),
         (DEKM, "conv", {"max_iter": 10}),
+        (KMeansNet, "dense", {"min_steps": 200}),
     ],
-    ids=["DEC", "IDEC", "DCEC", "DEKM", "DEKM-conv"],
+    ids=["DEC", "IDEC", "DCEC", "DEKM", "DEKM-conv", "KMeansNet"],
 )
 def test_methods_cluster_digits(cls, kind, params, digits, representations):
     X, models = representations

@@ -34,6 +34,14 @@ RECIPES = [
         representation="Autoencoder",
     ),
     Recipe(
+        "kmeansnet-conv",
+        "KMeansNet (TELL), convolutional",
+        "KMeansNet",
+        representation="ConvAutoencoder",
+        default_representation={"embedding_activation": "unit_norm"},
+        images_only=True,
+    ),
+    Recipe(
         "kmeansnet-decoupled",
         "KMeansNet, decoupled",
         "KMeansNet",
