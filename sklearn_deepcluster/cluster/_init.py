@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 
 KMEANS_STARTS = 20
-_GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral"}
+_GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral", "ac-mod": "modularity"}
 
 
 def _is_clusterer(init):
@@ -28,8 +28,8 @@ def check_init(init, n_clusters, width):
     if isinstance(init, str):
         if init not in ("k-means", *_GRAPH_LINKAGES):
             raise ValueError(
-                f"init={init!r} is not known; use 'k-means', 'ac-gdl', 'ac-pic', an array of "
-                "centres (n_clusters, n_components) or a clusterer."
+                f"init={init!r} is not known; use 'k-means', 'ac-gdl', 'ac-pic', 'ac-mod', an "
+                "array of centres (n_clusters, n_components) or a clusterer."
             )
     elif not _is_clusterer(init):
         try:
@@ -52,7 +52,7 @@ def initial_clusters(init, z, *, n_clusters, seed):
     Parameters
     ----------
     init : str, array-like of shape (n_clusters, e) or clusterer
-        "k-means" has 20 starts; "ac-gdl" and "ac-pic" are `GraphAgglomerative`.
+        "k-means" has 20 starts; those with "ac-" are `GraphAgglomerative`.
     z : Tensor of shape (n, e)
         The embedding.
     n_clusters : int
