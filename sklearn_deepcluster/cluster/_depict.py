@@ -176,8 +176,8 @@ class DEPICT(BaseDeepClusterer):
         embedding_activation="tanh", noise=0.1, noise_kind="dropout", hidden_weight=0.1,
         max_epochs=10, min_steps=1500, batch_size=128)``; the paper's embedding has n_clusters
         components where this has 10. For tables take an ``Autoencoder`` with all but the first
-        two. It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it
-        is, and not changed. Its ``random_state=None``, ``device="auto"`` and
+        two. It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used
+        as it is, and not changed. Its ``random_state=None``, ``device="auto"`` and
         ``precision="auto"`` take the values given here. Its noise and its ``hidden_weight`` also
         hold in the clustering phase; ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
 
