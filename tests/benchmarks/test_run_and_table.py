@@ -125,7 +125,10 @@ def small(monkeypatch):
     data = Data(X[:60], y[:60], X[60:], y[60:], "checksum")
     tiny = {"hidden_layer_sizes": (8,), "n_components": 2, "max_epochs": 1, "min_steps": 3}
     steps = {"max_epochs": 1, "min_steps": 3}
-    names = {"ae-kmeans": ("KMeans", None, {}), "dec": ("DEC", "autoencoder", steps)}
+    names = {
+        "ae-kmeans": ("sklearn.cluster.KMeans", None, {}),
+        "dec": ("DEC", "autoencoder", steps),
+    }
     tiny_recipes = {
         name: recipes.Recipe(
             name,
