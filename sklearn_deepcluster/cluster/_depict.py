@@ -172,14 +172,16 @@ class DEPICT(BaseDeepClusterer):
 
     autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator, default=None
         The representation to start from; None is the network of the paper,
-        ``ConvAutoencoder(filters=(50, 50), kernel_sizes=(4, 5), activation="leaky_relu",
-        embedding_activation="tanh", noise=0.1, noise_kind="dropout", hidden_weight=0.1,
-        max_epochs=10, min_steps=1500, batch_size=128)``; the paper's embedding has n_clusters
-        components where this has 10. For tables take an ``Autoencoder`` with all but the first
-        two. It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used
-        as it is, and not changed. Its ``random_state=None``, ``device="auto"`` and
-        ``precision="auto"`` take the values given here. Its noise and its ``hidden_weight`` also
-        hold in the clustering phase; ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
+        ``ConvAutoencoder(n_components=32, filters=(50, 50), kernel_sizes=(4, 5),
+        activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
+        hidden_weight=0.1, max_epochs=10, min_steps=1500, batch_size=128)``, but for its 32
+        components, of which the paper has n_clusters: with more of them fewer neighbours are
+        of another class. For tables take an ``Autoencoder`` with all but `filters` and
+        `kernel_sizes`. It is cloned and trained; a fitted one in
+        ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
+        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
+        here. Its noise and its ``hidden_weight`` also hold in the clustering phase;
+        ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
 
     init : {"ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer, default="ac-mod"
         Initial clustering of the embedding: ``GraphAgglomerative`` by modularity, degree linkage
@@ -400,6 +402,7 @@ class DEPICT(BaseDeepClusterer):
 
     def _default_autoencoder(self):
         return ConvAutoencoder(
+            n_components=32,
             filters=(50, 50),
             kernel_sizes=(4, 5),
             activation="leaky_relu",

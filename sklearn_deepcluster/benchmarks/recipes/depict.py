@@ -5,6 +5,7 @@ from sklearn_deepcluster.benchmarks.recipes import Config, Published, Recipe
 # The repository: batches of 100, Adam at 1e-4, at most 4001 epochs of pretraining that stop by a
 # validation set stratified by the true labels, which is not imitated: 400 epochs instead.
 _PRETRAINING = {
+    "n_components": 10,
     "scale": None,
     "noise": 0.1,
     "noise_kind": "dropout",
