@@ -184,8 +184,9 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         fitted.n_used += 1
     n_clusters = SOURCES[dataset].n_clusters
     estimator = _estimator(recipe, settings, n_clusters, state, fitted)
+    known = {} if recipe.n_labels is None else {"y": some_labels(data.y, recipe.n_labels, seed)}
     with Stopwatch() as clustering:
-        estimator.fit(X)
+        estimator.fit(X, **known)
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
     labels = last.labels_ if hasattr(last, "labels_") else estimator.predict(X)
     record = {
@@ -221,6 +222,17 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         record["scores_test"] = _scores(data.y_test, estimator.predict(X_test))
         record["kmeans_drop"] = _kmeans_drop(data, n_clusters, seed)
     return record
+
+
+def some_labels(y, n_labels, seed):
+    """Keep `n_labels` of the labels, equally many per class; the others become -1."""
+    rng = np.random.default_rng(seed)
+    classes = np.unique(y)
+    partial = np.full(len(y), -1)
+    for label in classes:
+        rows = rng.choice(np.flatnonzero(y == label), n_labels // len(classes), replace=False)
+        partial[rows] = label
+    return partial
 
 
 def _representation(recipe, name, settings, state):

@@ -24,6 +24,7 @@ _BRIEF = ("method", "seeds", "ACC", "NMI", "published ACC / NMI")
 _HEAD_SPLIT = ("ACC held out", "drop", "drop of k-means")
 _CAPTION = {
     "usps-split": "usps-split: fitted on the training part, held out is the test part",
+    "mnist-split": "mnist-split: fitted on the training part, held out is the test part",
     "mnist-test-thinned": "mnist-test-thinned: class sizes fall geometrically, 10 to 1",
 }
 

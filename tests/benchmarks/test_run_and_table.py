@@ -1,5 +1,6 @@
 """Runs resume per seed, share pretraining, and their records fill the tables."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
+from sklearn_deepcluster import DEC
 from sklearn_deepcluster.benchmarks import __main__ as command
 from sklearn_deepcluster.benchmarks import _run, recipes, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import Data, Source, load
 from sklearn_deepcluster.benchmarks._records import write_record
+from sklearn_deepcluster.benchmarks._run import some_labels
 
 LAST = {"kind": "run", "representation": "Autoencoder", "device": "cpu", "precision": "float32"}
 
@@ -332,3 +335,22 @@ def test_restarts_rank_the_seeds_by_score(tmp_path):
     runs[0]["scores"]["n_clusters_found"] = 9
     write(tmp_path, *runs)
     assert restarts(tmp_path) == ""
+
+
+def test_some_labels_are_drawn_per_class():
+    y = np.repeat([3, 5, 7], 50)
+    partial = some_labels(y, 12, seed=0)
+    known = partial != -1
+    np.testing.assert_array_equal(partial[known], y[known])
+    np.testing.assert_array_equal(np.unique(partial[known], return_counts=True)[1], [4, 4, 4])
+    assert (partial != some_labels(y, 12, seed=1)).any()
+
+
+def test_a_recipe_with_labels_gives_them_to_fit(small, tmp_path, monkeypatch):
+    seen = []
+    recipe = dataclasses.replace(_run.all_recipes()["dec"], n_labels=3)
+    monkeypatch.setattr(_run, "all_recipes", lambda: {"dec": recipe})
+    fit = DEC.fit
+    monkeypatch.setattr(DEC, "fit", lambda self, X, y=None: (seen.append(y), fit(self, X, y))[1])
+    run(["dec"], "small", config="paper", n_seeds=1, out=tmp_path, report=list)
+    assert (seen[0] != -1).sum() == 3

@@ -80,6 +80,8 @@ class Recipe:
         Data set -> list of `Published`; differences are taken from the first.
     images_only : bool
         The method makes no sense without images.
+    n_labels : int or None
+        Labels that ``fit`` is given, drawn by the seed, equally many per class; None is none.
     """
 
     method: str
@@ -92,6 +94,7 @@ class Recipe:
     paper: dict = dataclasses.field(default_factory=dict)
     published: dict = dataclasses.field(default_factory=dict)
     images_only: bool = False
+    n_labels: int | None = None
 
     @property
     def datasets(self):
