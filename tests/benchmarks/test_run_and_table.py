@@ -10,7 +10,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_deepcluster import DEC
 from sklearn_deepcluster.benchmarks import __main__ as command
-from sklearn_deepcluster.benchmarks import _run, recipes, restarts, run, table
+from sklearn_deepcluster.benchmarks import _run, compare, recipes, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import Data, Source, load
 from sklearn_deepcluster.benchmarks._records import write_record
 from sklearn_deepcluster.benchmarks._run import some_labels
@@ -354,3 +354,17 @@ def test_a_recipe_with_labels_gives_them_to_fit(small, tmp_path, monkeypatch):
     monkeypatch.setattr(DEC, "fit", lambda self, X, y=None: (seen.append(y), fit(self, X, y))[1])
     run(["dec"], "small", config="paper", n_seeds=1, out=tmp_path, report=list)
     assert (seen[0] != -1).sum() == 3
+
+
+def test_compare_puts_methods_side_by_side(tmp_path):
+    asked = {"device": "auto", "precision": "auto"}
+    runs = [record(seed=s, acc=0.7 + s / 10, asked=asked, config="default") for s in (0, 1)]
+    others = [record(config="paper", asked=asked), record(asked=asked | {"precision": "float32"})]
+    write(tmp_path, *runs, *others)
+    text = compare(["dec", "idec"], ["usps", "digits"], tmp_path)
+    *_, head, _, usps, digits = text.splitlines()
+    assert head == "| data | DEC | IDEC |"
+    assert usps == "| usps | 0.650 ± 0.071 (2) | - |"
+    assert digits == "| digits | - | - |"
+    acc = compare(["dec"], ["usps"], tmp_path, "rst", score="acc")
+    assert "- 0.750 ± 0.071 (2)" in acc
