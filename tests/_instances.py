@@ -50,7 +50,12 @@ TINY = {
     },
     "GraphAgglomerative": lambda: {},
     "IDEC": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS},
-    "KMeansNet": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS, "tol": 0.0},
+    "KMeansNet": lambda: {
+        "autoencoder": tiny_autoencoder(embedding_activation="unit_norm"),
+        **_ROUNDS,
+        "lr": 1e-2,
+        "tol": 0.0,
+    },
 }
 
 PUBLIC = dict(all_estimators())

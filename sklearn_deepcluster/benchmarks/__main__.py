@@ -1,9 +1,9 @@
-"""Command line of the benchmarks: list, run, table, restarts."""
+"""Command line of the benchmarks: list, run, table, compare, restarts."""
 
 import argparse
 import ast
 
-from sklearn_deepcluster.benchmarks import _records, restarts, run, table
+from sklearn_deepcluster.benchmarks import _records, compare, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import SOURCES
 from sklearn_deepcluster.benchmarks._run import chosen
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
@@ -49,6 +49,14 @@ def _parser():
     command.add_argument("--dataset", help="only this data set")
     command.add_argument("--brief", action="store_true", help="fewer columns")
     command.set_defaults(command=_table)
+    _add_out(command)
+
+    command = commands.add_parser("compare", help="one score of methods, data set by data set")
+    command.add_argument("methods", metavar="METHOD[,METHOD...]", type=lambda s: s.split(","))
+    command.add_argument("datasets", metavar="DATASET[,DATASET...]", type=lambda s: s.split(","))
+    command.add_argument("--score", choices=("acc", "nmi", "ari"), default="nmi")
+    command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
+    command.set_defaults(command=_compare)
     _add_out(command)
 
     command = commands.add_parser("restarts", help="how the restart score ranks the seeds")
@@ -117,6 +125,13 @@ def _run(args, parser):
 def _table(args, parser):
     text = table(args.out, args.format, dataset=args.dataset, brief=args.brief)
     print(text or f"no records in {args.out}")
+
+
+def _compare(args, parser):
+    unknown = {*args.methods} - {*all_recipes()} | {*args.datasets} - {*SOURCES}
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    print(compare(args.methods, args.datasets, args.out, args.format, score=args.score))
 
 
 def _restarts(args, parser):

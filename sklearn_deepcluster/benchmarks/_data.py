@@ -133,6 +133,13 @@ SOURCES = {
         load_test=_reader("fetch_usps", subset="test"),
     ),
     "mnist": Source(_reader("fetch_mnist"), 10, white=255, n_seeds=1),
+    "mnist-split": Source(
+        _reader("fetch_mnist", subset="train"),
+        10,
+        white=255,
+        n_seeds=1,
+        load_test=_reader("fetch_mnist", subset="test"),
+    ),
     "mnist-test": Source(_reader("fetch_mnist", subset="test"), 10, white=255),
     "mnist-test-thinned": Source(_mnist_test_thinned, 10, white=255),
     "coil20": Source(_reader("fetch_coil20"), 20, white=255),

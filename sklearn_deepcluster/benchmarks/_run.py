@@ -1,6 +1,7 @@
 """Run recipes and write records."""
 
 import dataclasses
+import importlib
 import itertools
 
 import numpy as np
@@ -143,7 +144,15 @@ def _prefix(recipe):
 
 
 def _public(name):
-    return KMeans() if name == "KMeans" else getattr(sklearn_deepcluster, name)()
+    """An estimator of this package by its name, or of another by its dotted path."""
+    module, _, name = name.rpartition(".")
+    try:
+        package = importlib.import_module(module) if module else sklearn_deepcluster
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{module}.{name} is not installed: pip install 'sklearn-deepcluster[peers]'."
+        ) from error
+    return getattr(package, name)()
 
 
 def _changed(settings, changes, recipe):
@@ -175,9 +184,11 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         fitted.n_used += 1
     n_clusters = SOURCES[dataset].n_clusters
     estimator = _estimator(recipe, settings, n_clusters, state, fitted)
+    known = {} if recipe.n_labels is None else {"y": some_labels(data.y, recipe.n_labels, seed)}
     with Stopwatch() as clustering:
-        estimator.fit(X)
+        estimator.fit(X, **known)
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    labels = last.labels_ if hasattr(last, "labels_") else estimator.predict(X)
     record = {
         "kind": "run",
         "method": recipe.method,
@@ -191,7 +202,7 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "data_sha256": data.checksum,
         "factor": settings.factor,
         "config_source": settings.source,
-        "scores": _scores(data.y, last.labels_),
+        "scores": _scores(data.y, labels),
         "restart_score": float(estimator.score(X)) if hasattr(estimator, "score") else None,
         "n_iter": getattr(last, "n_iter_", None),
         "seconds_pretraining": fitted.seconds if fitted else 0.0,
@@ -213,6 +224,17 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
     return record
 
 
+def some_labels(y, n_labels, seed):
+    """Keep `n_labels` of the labels, equally many per class; the others become -1."""
+    rng = np.random.default_rng(seed)
+    classes = np.unique(y)
+    partial = np.full(len(y), -1)
+    for label in classes:
+        rows = rng.choice(np.flatnonzero(y == label), n_labels // len(classes), replace=False)
+        partial[rows] = label
+    return partial
+
+
 def _representation(recipe, name, settings, state):
     """Return the representation, unfitted: the clusterer's default one, changed by `settings`."""
     representation = _public(name)
@@ -223,6 +245,8 @@ def _representation(recipe, name, settings, state):
         own = getattr(clusterer, recipe.slot)
         if type(own) is type(representation):
             representation = clone(own)
+    known = representation.get_params(deep=False)
+    state = {name: value for name, value in state.items() if name in known}
     return representation.set_params(**settings.representation, **state)
 
 
@@ -236,7 +260,8 @@ def _estimator(recipe, settings, n_clusters, state, fitted):
     estimator = _public(recipe.estimator)
     known = estimator.get_params(deep=False)
     state = {name: value for name, value in state.items() if name in known}
-    estimator.set_params(n_clusters=n_clusters, **settings.clusterer, **state)
+    count = "n_clusters" if "n_clusters" in known else "n_components"  # of mixtures
+    estimator.set_params(**{count: n_clusters}, **settings.clusterer, **state)
     if fitted is None:
         return estimator
     frozen = FrozenEstimator(fitted.representation)

@@ -22,8 +22,10 @@ _HEAD = (
 )
 _BRIEF = ("method", "seeds", "ACC", "NMI", "published ACC / NMI")
 _HEAD_SPLIT = ("ACC held out", "drop", "drop of k-means")
+_NOTHING_ASKED = {"device": "auto", "precision": "auto"}
 _CAPTION = {
     "usps-split": "usps-split: fitted on the training part, held out is the test part",
+    "mnist-split": "mnist-split: fitted on the training part, held out is the test part",
     "mnist-test-thinned": "mnist-test-thinned: class sizes fall geometrically, 10 to 1",
 }
 
@@ -117,6 +119,41 @@ def restarts(records_dir=None, format="markdown", *, min_seeds=5):
     head = ("data", "method", "configuration", "seeds", "rank correlation", "mean ACC")
     head += ("ACC kept by the score", "best ACC")
     return _RENDER[format]("restart score against ACC", head, rows) if rows else ""
+
+
+def compare(methods, datasets, records_dir=None, format="markdown", *, score="nmi"):
+    """Render one score of methods beside one another, defaults only, one row per data set.
+
+    Parameters
+    ----------
+    methods : list of str
+        Names of recipes, the columns.
+    datasets : list of str
+        Names of data sets, the rows.
+    records_dir : path-like, default=None
+        Folder of the records; None is that of ``python -m sklearn_deepcluster.benchmarks``.
+    format : {"markdown", "rst"}, default="markdown"
+    score : {"acc", "nmi", "ari"}, default="nmi"
+        Mean over the seeds, with the standard deviation and the number of seeds.
+
+    Returns
+    -------
+    text : str
+        "-" where there is no record.
+    """
+    groups = {}
+    for record in read_records(default_folder() if records_dir is None else records_dir):
+        if (record["config"], record["asked"]) == ("default", _NOTHING_ASKED):
+            key = record["dataset"], record["method"]
+            groups.setdefault(key, []).append(record["scores"][score])
+    rows = []
+    for dataset in datasets:
+        cells = [groups.get((dataset, method), []) for method in methods]
+        cells = [f"{_mean(values)} ({len(values)})" if values else "-" for values in cells]
+        rows.append([dataset, *cells])
+    recipes = all_recipes()
+    head = ("data", *(recipes[method].title for method in methods))
+    return _RENDER[format](f"{score.upper()}, mean over the seeds (their number)", head, rows)
 
 
 def _rows(dataset, records):

@@ -172,18 +172,20 @@ class DEPICT(BaseDeepClusterer):
 
     autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator, default=None
         The representation to start from; None is the network of the paper,
-        ``ConvAutoencoder(filters=(50, 50), kernel_sizes=(4, 5), activation="leaky_relu",
-        embedding_activation="tanh", noise=0.1, noise_kind="dropout", hidden_weight=0.1,
-        batch_size=128)``; the paper's embedding has n_clusters components where this has 10. For
-        tables take an ``Autoencoder`` with the last six.
-        It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it
-        is, and not changed. Its ``random_state=None``, ``device="auto"`` and
-        ``precision="auto"`` take the values given here. Its noise and its ``hidden_weight`` also
-        hold in the clustering phase; ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
+        ``ConvAutoencoder(n_components=32, filters=(50, 50), kernel_sizes=(4, 5),
+        activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
+        hidden_weight=0.1, max_epochs=10, min_steps=1500, batch_size=128)``, but for its 32
+        components, of which the paper has n_clusters: with more of them fewer neighbours are
+        of another class. For tables take an ``Autoencoder`` with all but `filters` and
+        `kernel_sizes`. It is cloned and trained; a fitted one in
+        ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
+        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
+        here. Its noise and its ``hidden_weight`` also hold in the clustering phase;
+        ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
 
-    init : {"ac-gdl", "ac-pic", "k-means"}, array-like or clusterer, default="ac-gdl"
-        Initial clustering of the embedding: ``GraphAgglomerative`` by degree linkage or path
-        integral, k-means with 20 starts, centres of shape (n_clusters, n_components), or a
+    init : {"ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer, default="ac-mod"
+        Initial clustering of the embedding: ``GraphAgglomerative`` by modularity, degree linkage
+        or path integral, k-means with 20 starts, centres of shape (n_clusters, n_components), or a
         clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
 
     lam : float, default=1.0
@@ -203,11 +205,11 @@ class DEPICT(BaseDeepClusterer):
         keep to the cluster that was matched to their class. Off, y is ignored: a grid search that
         hands y on for scoring then leaks nothing.
 
-    warm_up_epochs : int, default=5
+    warm_up_epochs : int, default=2
         Passes in which the soft-max learns the initial clusters, before those of `max_epochs`; more
         of them for small data, until a tenth of `min_steps` was made.
 
-    max_epochs : int, default=50
+    max_epochs : int, default=10
         Passes over the data in the clustering phase, at most.
 
     min_steps : int, default=1000
@@ -348,13 +350,13 @@ class DEPICT(BaseDeepClusterer):
         n_clusters=8,
         *,
         autoencoder=None,
-        init="ac-gdl",
+        init="ac-mod",
         lam=1.0,
         target="square",
         prior=None,
         semi_supervised=False,
-        warm_up_epochs=5,
-        max_epochs=50,
+        warm_up_epochs=2,
+        max_epochs=10,
         min_steps=1000,
         tol=1e-3,
         batch_size=128,
@@ -400,6 +402,7 @@ class DEPICT(BaseDeepClusterer):
 
     def _default_autoencoder(self):
         return ConvAutoencoder(
+            n_components=32,
             filters=(50, 50),
             kernel_sizes=(4, 5),
             activation="leaky_relu",
@@ -407,6 +410,8 @@ class DEPICT(BaseDeepClusterer):
             noise=0.1,
             noise_kind="dropout",
             hidden_weight=0.1,
+            max_epochs=10,
+            min_steps=1500,
             batch_size=128,
         )
 

@@ -1,4 +1,4 @@
-r"""Graph agglomeration: degree linkage and path integral on a sparse neighbour graph.
+r"""Graph agglomeration: degree linkage, path integral, modularity on a sparse neighbour graph.
 
 References: Zhang, Wang, Zhao, Tang, "Graph Degree Linkage" (ECCV 2012); Zhang, Zhao, Wang,
 "Agglomerative clustering via maximum incremental path integral" (Pattern Recognition 2013). JULE
@@ -14,12 +14,16 @@ the weight of the walks that leave a cluster, visit the other and come back, z p
 shortest of them give the degree linkage :math:`z^2 |A|^{-2} 1^T P_{AB} P_{BA} 1 + \dots`; the path
 integral is expanded to one more step, a relative error of about :math:`z^2`.
 
+Neither knows how large a cluster is likely to be: a handful of remote rows outlasts the border
+between two large ones. "modularity" starts as the degree linkage and then merges the pair that
+gains the most of Newman's modularity, in which clusters of any size are worth the edges that
+they have beyond those expected at random (Clauset, Newman, Moore, Physical Review E 70, 2004).
+
 Deviations: neighbours are searched in a canonical order of the rows, so the result does not depend
 on the given one; equal rows start in one cluster; where the graph falls apart into more pieces
 than clusters, the smallest joins the nearest.
 """
 
-import heapq
 import numbers
 import warnings
 
@@ -32,6 +36,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_deepcluster.base import POSITIVE_INT, flat_rows
+from sklearn_deepcluster.cluster._merger import Merger
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 
 # Weights of the nearest neighbours must not vanish: the width of the kernel is doubled until the
@@ -40,14 +45,17 @@ _LEAST_WEIGHT = 1e-5
 _BLOCK_VALUES = 2**22
 
 # Weight of each further step of a walk, per linkage.
-_STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01}
+_STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01, "modularity": 0.0}
+
+# Modularity decides from this many clusters per cluster that is asked for.
+_FINE_PER_CLUSTER = 30
 
 
 class GraphAgglomerative(ClusterMixin, BaseEstimator):
-    """Agglomeration on a graph of nearest neighbours: degree linkage or path integral.
+    """Agglomeration on a graph of nearest neighbours.
 
     Starts from the connected components of the 1-nearest-neighbour graph and merges the two
-    clusters whose points are reached most from one another on the graph of `n_neighbors`, until
+    clusters that attract each other most on the graph of `n_neighbors`, until
     `n_clusters` are left. Memory grows with ``n_samples * n_neighbors``.
 
     It clusters raw features well by itself and serves as the ``init`` of the deep methods.
@@ -60,9 +68,11 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
     n_neighbors : int, default=20
         Neighbours of each sample in the graph; n_samples - 1 where there are fewer.
 
-    linkage : {"degree", "path_integral"}, default="degree"
+    linkage : {"degree", "path_integral", "modularity"}, default="degree"
         "degree" counts the walks that visit the other cluster for one step [1]_;
         "path_integral" also those that stay longer, each step weighted by 0.01 [2]_.
+        "modularity" merges by degree down to 30 clusters per cluster asked for, then by the gain
+        of modularity [3]_, which prefers clusters of similar size.
 
     sigma_scale : float, default=1.0
         Width of the weights ``exp(-d ** 2 / s)``: s is `sigma_scale` times the mean squared
@@ -102,6 +112,8 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
        on a Directed Graph", European Conference on Computer Vision, 2012.
     .. [2] W. Zhang, D. Zhao, X. Wang, "Agglomerative clustering via maximum incremental path
        integral", Pattern Recognition 46, 2013.
+    .. [3] A. Clauset, M. E. J. Newman, C. Moore, "Finding community structure in very large
+       networks", Physical Review E 70, 2004.
 
     Examples
     --------
@@ -188,7 +200,10 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         flow /= flow.sum(axis=1, keepdims=True)
         leaves = _leaves(X, neighbors, distances, self.n_clusters)
         self.n_leaves_ = int(leaves.max()) + 1
-        merger = _Merger(neighbors, flow, leaves, _STEP_WEIGHT[self.linkage])
+        merger = Merger(neighbors, flow, leaves, _STEP_WEIGHT[self.linkage])
+        if self.linkage == "modularity":
+            merger.merge_until(_FINE_PER_CLUSTER * self.n_clusters)
+            merger.prefer_modularity()
         merger.merge_until(self.n_clusters)
         if merger.n_alive > self.n_clusters:
             _join_pieces(merger, X, self.n_clusters)
@@ -290,167 +305,3 @@ def _kernel_width(distances, sigma_scale):
     while width > 0 and farthest > -np.log(_LEAST_WEIGHT) * width:
         width *= 2
     return width
-
-
-class _Merger:
-    """Clusters of a graph that merge pair by pair.
-
-    Clusters have ascending numbers; a merged one has a new number, the largest. Of each pair the
-    younger cluster keeps the affinity, so that one entry of the heap per cluster is enough: its
-    best older partner. An entry whose partner is gone is an upper bound, and is replaced when it
-    comes up.
-
-    Parameters
-    ----------
-    neighbors : ndarray of shape (n, K), int
-    flow : ndarray of shape (n, K + 1)
-        Rows of P: the row itself first, then its neighbours.
-    labels : ndarray of shape (n,), int
-        Initial clusters 0 .. c - 1.
-    z : float
-        Weight of a further step; 0 is the degree linkage.
-    """
-
-    def __init__(self, neighbors, flow, labels, z):
-        n, k = neighbors.shape
-        count = labels.max() + 1
-        self.labels, self.z, self.flow = labels.copy(), z, flow
-        self.hops = np.column_stack([np.arange(n), neighbors])
-        self.tails, self.heads = np.repeat(np.arange(n), k), neighbors.ravel()
-        self.weights = flow[:, 1:].ravel()
-        self.inner_out, self.inner_in = flow[:, 0].copy(), flow[:, 0].copy()
-        self.visits = np.zeros(n)
-        inside = labels[self.tails] == labels[self.heads]
-        self._count_inner(np.flatnonzero(inside))
-        crossing = np.flatnonzero(~inside)
-        self.members = _grouped(np.arange(n), labels, count)
-        self.leaving = _grouped(crossing, labels[self.tails[crossing]], count)
-        self.entering = _grouped(crossing, labels[self.heads[crossing]], count)
-        self.alive = np.zeros(2 * count, dtype=bool)
-        self.sizes = np.zeros(2 * count)
-        self.alive[:count], self.sizes[:count] = True, np.bincount(labels)
-        self.n_alive = count
-        self.rows, self.heap = [], []
-        for cluster in range(count):
-            self._rank(cluster)
-
-    def merge_until(self, n_clusters):
-        """Merge the most attracted pairs until so many clusters are left, or none attract."""
-        while self.n_alive > n_clusters and self.heap:
-            _, cluster, partner = heapq.heappop(self.heap)
-            if not self.alive[cluster]:
-                continue
-            if self.alive[partner]:
-                self.merge(cluster, partner)
-            else:
-                self._push(cluster)
-
-    def merge(self, a, b):
-        """Replace two clusters by their union; return its number."""
-        new = len(self.members)
-        self.alive[[a, b]], self.alive[new] = False, True
-        self.sizes[new] = self.sizes[a] + self.sizes[b]
-        self.n_alive -= 1
-        self.members.append(np.concatenate([self.members[a], self.members[b]]))
-        self.labels[self.members[new]] = new
-        leaving = np.concatenate([self.leaving[a], self.leaving[b]])
-        entering = np.concatenate([self.entering[a], self.entering[b]])
-        outside = self.labels[self.heads[leaving]] != new
-        self._count_inner(leaving[~outside])
-        self.leaving.append(leaving[outside])
-        self.entering.append(entering[self.labels[self.tails[entering]] != new])
-        for gone in (a, b):
-            self.members[gone] = self.leaving[gone] = self.entering[gone] = None
-            self.rows[gone] = None
-        self._rank(new)
-        return new
-
-    def _count_inner(self, edges):
-        np.add.at(self.inner_out, self.tails[edges], self.weights[edges])
-        np.add.at(self.inner_in, self.heads[edges], self.weights[edges])
-
-    def _rank(self, cluster):
-        """Store the affinities of a cluster to all older ones and push the best."""
-        partners, affinities = self._affinities(cluster)
-        older = partners < cluster
-        self.rows.append((partners[older], affinities[older]))
-        self._push(cluster)
-
-    def _push(self, cluster):
-        partners, affinities = self.rows[cluster]
-        kept = self.alive[partners]
-        if not kept.all():
-            partners, affinities = self.rows[cluster] = partners[kept], affinities[kept]
-        if len(partners):
-            best = np.argmax(affinities)
-            heapq.heappush(self.heap, (-affinities[best], cluster, int(partners[best])))
-
-    def _affinities(self, cluster):
-        """Affinities of a cluster to all that walks reach: (numbers, values)."""
-        leaving, entering = self.leaving[cluster], self.entering[cluster]
-        # A walk's first and last steps: those inside its own cluster before and after.
-        out_weights = self.weights[leaving] * (1 + self.z * self.inner_in[self.tails[leaving]])
-        in_weights = self.weights[entering] * (1 + self.z * self.inner_out[self.heads[entering]])
-        away = self._visits_of(cluster, leaving, entering, out_weights, in_weights)
-        out_weights = self.weights[leaving] * (1 + self.z * self.inner_out[self.heads[leaving]])
-        in_weights = self.weights[entering] * (1 + self.z * self.inner_in[self.tails[entering]])
-        back = self._visits_by_others(leaving, entering, out_weights, in_weights)
-        partners, place = np.unique(np.concatenate([away[0], back[0]]), return_inverse=True)
-        scale = self.sizes[cluster] ** -2.0
-        values = np.bincount(
-            place, np.concatenate([scale * away[1], back[1] * self.sizes[back[0]] ** -2.0])
-        )
-        return partners, values
-
-    def _visits_of(self, cluster, leaving, entering, out_weights, in_weights):
-        """Walks from the cluster through each other one: (numbers, sums)."""
-        points, arriving = _sums(self.heads[leaving], out_weights)
-        np.add.at(self.visits, self.tails[entering], in_weights)
-        returning = self.visits[points]
-        if self.z:
-            hops = self.hops[points]
-            same = self.labels[hops] == self.labels[points][:, None]
-            returning = returning + self.z * (self.flow[points] * same * self.visits[hops]).sum(1)
-        self.visits[self.tails[entering]] = 0
-        met = returning > 0
-        return _sums(self.labels[points[met]], arriving[met] * returning[met])
-
-    def _visits_by_others(self, leaving, entering, out_weights, in_weights):
-        """Walks from each other cluster through this one: (numbers, sums)."""
-        count = len(self.alive)
-        keys, arriving = _sums(
-            self.heads[entering] * count + self.labels[self.tails[entering]], in_weights
-        )
-        out_keys, leaving_sums = _sums(
-            self.tails[leaving] * count + self.labels[self.heads[leaving]], out_weights
-        )
-        returning = _look_up(keys, out_keys, leaving_sums)
-        if self.z:
-            points, others = np.divmod(keys, count)
-            hops = self.hops[points]
-            found = _look_up(hops * count + others[:, None], out_keys, leaving_sums)
-            # Hops out of the cluster find nothing: keys hold only points of this one.
-            returning = returning + self.z * (self.flow[points] * found).sum(1)
-        met = returning > 0
-        return _sums(keys[met] % count, arriving[met] * returning[met])
-
-
-def _grouped(values, groups, count):
-    """Split `values` by group number into a list of `count` arrays."""
-    order = np.argsort(groups, kind="stable")
-    ends = np.cumsum(np.bincount(groups, minlength=count))[:-1]
-    return np.split(values[order], ends)
-
-
-def _sums(keys, values):
-    """Sum `values` over equal keys: (ascending keys, sums)."""
-    unique, place = np.unique(keys, return_inverse=True)
-    return unique, np.bincount(place, values, minlength=len(unique))
-
-
-def _look_up(keys, known, values):
-    """Values of the keys among the ascending `known` ones; 0 for others."""
-    if not len(known):
-        return np.zeros(keys.shape)
-    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-    return np.where(known[place] == keys, values[place], 0)

@@ -28,7 +28,8 @@ class IDEC(DEC):
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here.
 
-    init : {"k-means", "ac-gdl", "ac-pic"}, array-like or clusterer, default="k-means"
+    init : {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer, \
+            default="k-means"
         Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
         degree linkage or path integral, centres of shape (n_clusters, n_components), or a
         clusterer, which is cloned and given `n_clusters`, and a seed if it has none.

@@ -10,10 +10,10 @@ from sklearn.utils import check_array
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 
 KMEANS_STARTS = 20
+_GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral", "ac-mod": "modularity"}
 # What every method takes by name; a method may add seedings, which are not optimised further.
-NAMES = ("k-means", "ac-gdl", "ac-pic")
+NAMES = ("k-means", *_GRAPH_LINKAGES)
 SEEDINGS = ("k-means++", "random")
-_GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral"}
 
 
 def _is_clusterer(init):
@@ -58,8 +58,8 @@ def initial_clusters(init, z, *, n_clusters, seed):
     Parameters
     ----------
     init : str, array-like of shape (n_clusters, e) or clusterer
-        "k-means" has 20 starts; "ac-gdl" and "ac-pic" are `GraphAgglomerative`; "k-means++" and
-        "random" are rows of z, in equal clusters only where there are too few distinct ones.
+        "k-means" has 20 starts; those with "ac-" are `GraphAgglomerative`; "k-means++" and "random"
+        are rows of z, in equal clusters only where there are too few distinct ones.
     z : Tensor of shape (n, e)
         The embedding.
     n_clusters : int

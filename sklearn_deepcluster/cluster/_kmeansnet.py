@@ -257,13 +257,13 @@ class KMeansNet(BaseDeepClusterer):
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here. "passthrough" clusters the data themselves, by "decoupled" only.
 
-    init : {"k-means", "k-means++", "random", "ac-gdl", "ac-pic"}, array-like or clusterer, \
-            default="k-means"
+    init : {"k-means", "k-means++", "random", "ac-gdl", "ac-pic", "ac-mod"}, array-like or \
+            clusterer, default="k-means"
         Initial clustering of the embedding: k-means with 20 starts, rows drawn by k-means++ (the
-        paper's choice) or at random, ``GraphAgglomerative`` by degree linkage or path integral,
-        centres of shape (n_clusters, n_components), or a clusterer, which is cloned and given
-        `n_clusters`, and a seed if it has none. Equal centres are refused: nothing would ever
-        separate them.
+        paper's choice) or at random, ``GraphAgglomerative`` by degree linkage, path integral or
+        modularity, centres of shape (n_clusters, n_components), or a clusterer, which is cloned
+        and given `n_clusters`, and a seed if it has none. Equal centres are refused: nothing
+        would ever separate them.
 
     variant : {"tell", "decoupled"}, default="tell"
         "tell" is the successor [2]_. "decoupled" is k-meansNet [1]_ with features that stay as

@@ -1,5 +1,6 @@
 """Runs resume per seed, share pretraining, and their records fill the tables."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
+from sklearn_deepcluster import DEC
 from sklearn_deepcluster.benchmarks import __main__ as command
-from sklearn_deepcluster.benchmarks import _run, recipes, restarts, run, table
+from sklearn_deepcluster.benchmarks import _run, compare, recipes, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import Data, Source, load
 from sklearn_deepcluster.benchmarks._records import write_record
+from sklearn_deepcluster.benchmarks._run import some_labels
 
 LAST = {"kind": "run", "representation": "Autoencoder", "device": "cpu", "precision": "float32"}
 
@@ -125,7 +128,10 @@ def small(monkeypatch):
     data = Data(X[:60], y[:60], X[60:], y[60:], "checksum")
     tiny = {"hidden_layer_sizes": (8,), "n_components": 2, "max_epochs": 1, "min_steps": 3}
     steps = {"max_epochs": 1, "min_steps": 3}
-    names = {"ae-kmeans": ("KMeans", None, {}), "dec": ("DEC", "autoencoder", steps)}
+    names = {
+        "ae-kmeans": ("sklearn.cluster.KMeans", None, {}),
+        "dec": ("DEC", "autoencoder", steps),
+    }
     tiny_recipes = {
         name: recipes.Recipe(
             name,
@@ -329,3 +335,36 @@ def test_restarts_rank_the_seeds_by_score(tmp_path):
     runs[0]["scores"]["n_clusters_found"] = 9
     write(tmp_path, *runs)
     assert restarts(tmp_path) == ""
+
+
+def test_some_labels_are_drawn_per_class():
+    y = np.repeat([3, 5, 7], 50)
+    partial = some_labels(y, 12, seed=0)
+    known = partial != -1
+    np.testing.assert_array_equal(partial[known], y[known])
+    np.testing.assert_array_equal(np.unique(partial[known], return_counts=True)[1], [4, 4, 4])
+    assert (partial != some_labels(y, 12, seed=1)).any()
+
+
+def test_a_recipe_with_labels_gives_them_to_fit(small, tmp_path, monkeypatch):
+    seen = []
+    recipe = dataclasses.replace(_run.all_recipes()["dec"], n_labels=3)
+    monkeypatch.setattr(_run, "all_recipes", lambda: {"dec": recipe})
+    fit = DEC.fit
+    monkeypatch.setattr(DEC, "fit", lambda self, X, y=None: (seen.append(y), fit(self, X, y))[1])
+    run(["dec"], "small", config="paper", n_seeds=1, out=tmp_path, report=list)
+    assert (seen[0] != -1).sum() == 3
+
+
+def test_compare_puts_methods_side_by_side(tmp_path):
+    asked = {"device": "auto", "precision": "auto"}
+    runs = [record(seed=s, acc=0.7 + s / 10, asked=asked, config="default") for s in (0, 1)]
+    others = [record(config="paper", asked=asked), record(asked=asked | {"precision": "float32"})]
+    write(tmp_path, *runs, *others)
+    text = compare(["dec", "idec"], ["usps", "digits"], tmp_path)
+    *_, head, _, usps, digits = text.splitlines()
+    assert head == "| data | DEC | IDEC |"
+    assert usps == "| usps | 0.650 ± 0.071 (2) | - |"
+    assert digits == "| digits | - | - |"
+    acc = compare(["dec"], ["usps"], tmp_path, "rst", score="acc")
+    assert "- 0.750 ± 0.071 (2)" in acc

@@ -288,7 +288,7 @@ def test_even_and_odd_kernels_give_images_of_any_size_back(shape, kernel_sizes):
     assert ae.inverse_transform(ae.transform(X)).shape == X.shape
 
 
-def test_the_default_network_is_the_papers():
+def test_the_default_network_is_the_papers_with_a_wider_embedding():
     images = load_digits().images[:60]
     model = DEPICT(6, random_state=0).set_params(
         autoencoder__min_steps=2, autoencoder__max_epochs=1
@@ -298,7 +298,7 @@ def test_the_default_network_is_the_papers():
     assert [tuple(layer.weight.shape) for layer in layers] == [
         (50, 1, 4, 4),
         (50, 50, 5, 5),
-        (10, 200),
+        (32, 200),
     ]
     assert isinstance(model.module_.encoder[-1], nn.Tanh)
     assert np.abs(model.transform(images)).max() <= 1

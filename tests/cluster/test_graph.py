@@ -13,9 +13,9 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from sklearn_deepcluster import GraphAgglomerative
-from sklearn_deepcluster.cluster import _graph
+from sklearn_deepcluster.cluster import _graph, _merger
 
-LINKAGES = ["degree", "path_integral"]
+LINKAGES = ["degree", "path_integral", "modularity"]
 every_linkage = pytest.mark.parametrize("linkage", LINKAGES)
 
 
@@ -54,7 +54,23 @@ def path_affinity(P, a, b, z=0.01):
     return gain / z**2
 
 
-AFFINITY = {"degree": degree_affinity, "path_integral": path_affinity}
+def modularity(P, clusters):
+    """Share of the flow inside clusters, less what is expected of their in- and outflow."""
+    E = (P + P.T) / P.sum() / 2
+    return sum(E[np.ix_(c, c)].sum() - E[c].sum() ** 2 for c in clusters)
+
+
+def modularity_gain(P, a, b):
+    if not (P[np.ix_(a, b)].any() or P[np.ix_(b, a)].any()):
+        return -np.inf  # clusters without an edge are not joined
+    return modularity(P, [np.concatenate([a, b])]) - modularity(P, [a, b])
+
+
+AFFINITY = {
+    "degree": degree_affinity,
+    "path_integral": path_affinity,
+    "modularity": modularity_gain,
+}
 
 
 def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
@@ -66,9 +82,11 @@ def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
             clusters.remove(b)
             a |= b
     while len(clusters) > n_clusters:
+        fine = len(clusters) > _graph._FINE_PER_CLUSTER * n_clusters
+        affinity = AFFINITY["degree" if linkage == "modularity" and fine else linkage]
         pairs = [(i, j) for j in range(len(clusters)) for i in range(j)]
         members = [np.array(sorted(c)) for c in clusters]
-        best = max(pairs, key=lambda ij: AFFINITY[linkage](P, members[ij[0]], members[ij[1]]))
+        best = max(pairs, key=lambda ij: affinity(P, members[ij[0]], members[ij[1]]))
         clusters[best[0]] |= clusters.pop(best[1])
     labels = np.empty(len(X), dtype=int)
     for number, cluster in enumerate(clusters):
@@ -78,7 +96,8 @@ def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
 
 @every_linkage
 @pytest.mark.parametrize("seed", range(6))
-def test_equals_plain_loops(linkage, seed):
+def test_equals_plain_loops(linkage, seed, monkeypatch):
+    monkeypatch.setattr(_graph, "_FINE_PER_CLUSTER", 3)  # both stages of "modularity"
     X = np.random.default_rng(seed).normal(size=(70, 3)).astype(np.float32)
     model = GraphAgglomerative(4, n_neighbors=6, linkage=linkage).fit(X)
     expected = agglomerate_by_loops(X.astype(float), 4, 6, linkage)
@@ -93,7 +112,9 @@ def test_affinities_stay_true_while_clusters_merge(linkage):
     neighbors = np.array(near)
     flow = np.column_stack([P.diagonal(), np.take_along_axis(P, neighbors, axis=1)])
     step = _graph._STEP_WEIGHT[linkage]
-    merger = _graph._Merger(neighbors, flow, np.arange(60) // 2, step)
+    merger = _merger.Merger(neighbors, flow, np.arange(60) // 2, step)
+    if linkage == "modularity":
+        merger.prefer_modularity()
     checked = 0
     while merger.n_alive > 3:
         merger.merge_until(merger.n_alive - 1)
@@ -127,6 +148,18 @@ def test_finds_the_digits(linkage):
     np.testing.assert_array_equal(model.predict(X), model.labels_)
 
 
+def test_modularity_keeps_a_remote_handful_from_being_a_cluster():
+    """Two large overlapping clusters, and a few rows a little apart from one of them."""
+    rng = np.random.default_rng(0)
+    large = [rng.normal(loc, 1.0, size=(300, 2)) for loc in ((0, 0), (3.2, 0))]
+    X = np.concatenate([*large, rng.normal((-4.5, 0), 0.3, size=(12, 2))])
+    sizes = {
+        linkage: np.bincount(GraphAgglomerative(2, linkage=linkage).fit_predict(X)).min()
+        for linkage in ("degree", "modularity")
+    }
+    assert sizes["degree"] < 30 and sizes["modularity"] > 200
+
+
 def test_finds_shapes_that_are_no_balls():
     X, y = make_moons(600, noise=0.05, random_state=0)
     assert adjusted_rand_score(y, GraphAgglomerative(2).fit_predict(X)) == 1.0
@@ -150,8 +183,8 @@ def test_memory_grows_with_the_neighbours_alone():
     model.fit(X)
     neighbors = model._search.kneighbors(return_distance=False)
     leaves = np.arange(4000)
-    merger = _graph._Merger(neighbors, np.full((4000, 6), 1 / 6), leaves, 0.0)
-    held = sum(len(row[0]) for row in merger.rows if row is not None)
+    merger = _merger.Merger(neighbors, np.full((4000, 6), 1 / 6), leaves, 0.0)
+    held = sum(len(partners) for partners, _ in merger.rows.values())
     assert 0 < held <= 2 * 4000 * 5 * 6
 
 

@@ -64,10 +64,10 @@ class Recipe:
     title : str
         Name in tables.
     estimator : str
-        ``"KMeans"``, or a public name of the package.
+        A public name of the package, or the dotted path of a class elsewhere.
     representation : str or None
-        Class of the representation; a convolutional one gives way to ``"Autoencoder"`` where
-        the data are no images. None clusters the raw input.
+        Class of the representation, likewise; a convolutional one gives way to
+        ``"Autoencoder"`` where the data are no images. None clusters the raw input.
     slot : str or None
         Parameter of the estimator that takes the representation; None puts the two in a
         pipeline.
@@ -80,6 +80,8 @@ class Recipe:
         Data set -> list of `Published`; differences are taken from the first.
     images_only : bool
         The method makes no sense without images.
+    n_labels : int or None
+        Labels that ``fit`` is given, drawn by the seed, equally many per class; None is none.
     """
 
     method: str
@@ -92,6 +94,7 @@ class Recipe:
     paper: dict = dataclasses.field(default_factory=dict)
     published: dict = dataclasses.field(default_factory=dict)
     images_only: bool = False
+    n_labels: int | None = None
 
     @property
     def datasets(self):
@@ -123,7 +126,7 @@ class Recipe:
 
     def representation_name(self, dataset):
         """Name of the representation's class on a data set; None for the raw input."""
-        if self.representation and not SOURCES[dataset].images:
+        if self.representation == "ConvAutoencoder" and not SOURCES[dataset].images:
             return "Autoencoder"
         return self.representation
 
@@ -135,5 +138,5 @@ def all_recipes():
         if not info.name.startswith("_"):
             module = importlib.import_module(f"{__name__}.{info.name}")
             recipes += module.RECIPES
-    recipes.sort(key=lambda recipe: recipe.estimator != "KMeans")
+    recipes.sort(key=lambda recipe: "." not in recipe.estimator)
     return {recipe.method: recipe for recipe in recipes}

@@ -1,4 +1,4 @@
-"""Graph agglomeration: degree linkage and path integral of the raw input, and of embeddings."""
+"""Graph agglomeration of the raw input and of embeddings."""
 
 from sklearn_deepcluster.benchmarks.recipes import Published, Recipe
 
@@ -21,6 +21,13 @@ RECIPES = [
         slot=None,
         default={"linkage": "path_integral"},
         published={"mnist-test": [Published(_SOURCE, 0.920, 0.853, "geometric")]},
+    ),
+    Recipe(
+        "graph-modularity",
+        "Graph modularity",
+        "GraphAgglomerative",
+        slot=None,
+        default={"linkage": "modularity"},
     ),
     Recipe(
         "ae-graph",

@@ -17,7 +17,7 @@ RECIPES = [
     Recipe(
         "k-means",
         "k-means",
-        "KMeans",
+        "sklearn.cluster.KMeans",
         default=_STARTS,
         published={
             "usps": [Published(_DEKM, 0.6681, 0.6262)],
@@ -31,7 +31,7 @@ RECIPES = [
     Recipe(
         "ae-kmeans",
         "Autoencoder + k-means",
-        "KMeans",
+        "sklearn.cluster.KMeans",
         representation="Autoencoder",
         slot=None,
         default=_STARTS,
@@ -56,7 +56,7 @@ RECIPES = [
     Recipe(
         "cae-kmeans",
         "ConvAutoencoder + k-means",
-        "KMeans",
+        "sklearn.cluster.KMeans",
         representation="ConvAutoencoder",
         slot=None,
         default=_STARTS,

@@ -60,7 +60,7 @@ RECIPES = [
     Recipe(
         "sphere-kmeans",
         "Autoencoder of unit norm + k-means",
-        "KMeans",
+        "sklearn.cluster.KMeans",
         representation="Autoencoder",
         slot=None,
         default={"n_init": 20},
