@@ -26,6 +26,11 @@ from sklearn_deepcluster.representation import ConvAutoencoder
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
+# Labels drift if this many times as many change as at the calmest refresh before, and more than
+# so many times `tol`.
+DRIFT_FACTOR = 2.0
+DRIFT_TOLERANCE = 10.0
+
 
 def softmax_log_proba(z, weight, bias):
     """Log-probabilities (b, k) of embedded rows z (b, e) by a soft-max layer."""
@@ -76,6 +81,9 @@ class SoftmaxClusteringLoss(nn.Module):
 class SoftmaxRefresh(Callback):
     """Before each epoch: soft-max of all clean rows, new targets; stop if few labels changed.
 
+    Also stop, and go back to the calmest refresh, where the labels drift: on noise that hides
+    what tells two clusters apart, the larger one takes rows from the smaller, ever more.
+
     Parameters
     ----------
     task : Task
@@ -98,6 +106,7 @@ class SoftmaxRefresh(Callback):
         self.known = known
         self.warm_up = warm_up
         self.labels_ = None
+        self.calmest_ = 1.0, None
 
     def on_epoch_begin(self, net, **kwargs):
         if len(net.history) <= self.warm_up:  # the epoch that begins counts
@@ -111,7 +120,20 @@ class SoftmaxRefresh(Callback):
             change = float((labels != self.labels_).float().mean())
             net.history.record("label_change", change)
             net.stop_training |= change < self.tol
+            self._watch_drift(net, change)
         self.labels_ = labels
+
+    def _watch_drift(self, net, change):
+        """Keep the state of the least change; return to it if the labels drift."""
+        parts = net.module_, self.objective
+        least, state = self.calmest_
+        if change <= least:
+            state = [{k: v.clone() for k, v in part.state_dict().items()} for part in parts]
+            self.calmest_ = change, state
+        elif 0 < DRIFT_TOLERANCE * self.tol < change and change > DRIFT_FACTOR * least:
+            for part, kept in zip(parts, state, strict=True):
+                part.load_state_dict(kept)
+            net.stop_training = True
 
 
 def nearest_mean_softmax(z, labels, centers):
@@ -216,7 +238,9 @@ class DEPICT(BaseDeepClusterer):
         Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
 
     tol : float, default=1e-3
-        Stop when a smaller fraction of the labels changed in an epoch; 0 never stops.
+        Stop when a smaller fraction of the labels changed in an epoch; 0 never stops. Stop, too,
+        and go back to the epoch of the smallest change, when more than twice that fraction and
+        more than ten times `tol` change: such drift has lost clusters of small data sets.
 
     batch_size : int, default=128
         Rows per step; more than there are rows means one batch.

@@ -1,9 +1,11 @@
 """DEPICT: objective and targets equal plain loops; labels are used only when asked for."""
 
 import math
+import types
 
 import numpy as np
 import pytest
+import skorch
 import torch
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -17,6 +19,7 @@ from torch.autograd import gradcheck
 from sklearn_deepcluster import DEPICT, Autoencoder, ConvAutoencoder
 from sklearn_deepcluster.cluster._depict import (
     SoftmaxClusteringLoss,
+    SoftmaxRefresh,
     match_classes,
     nearest_mean_softmax,
 )
@@ -107,6 +110,53 @@ def test_sqrt_targets_balance_the_clusters():
 
 
 # -- the algorithm -------------------------------------------------------------------------------
+
+
+class FakeNet:
+    """What a refresh sees of the net."""
+
+    def __init__(self):
+        self.module_ = nn.Linear(1, 1)
+        self.stop_training = False
+        self.history = skorch.history.History()
+
+
+def changes(shares, tol):
+    """Refresh once per share: that many of 100 rows are in the second cluster."""
+    loss = SoftmaxClusteringLoss(torch.eye(2), torch.zeros(2), None, 1.0)
+    position = torch.arange(100.0)
+    task = types.SimpleNamespace(embed=lambda: torch.stack([position, torch.full((100,), 99.5)], 1))
+    nobody = torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+    refresh = SoftmaxRefresh(task, loss, target_distribution, tol, nobody, warm_up=0)
+    net = FakeNet()
+    for share in shares:
+        net.history.new_epoch()
+        with torch.no_grad():  # rows up to this position belong to the second cluster
+            loss.bias[1] = share - 100.0
+        refresh.on_epoch_begin(net)
+        if net.stop_training:
+            break
+    return net, round(float(loss.bias[1]) + 100)
+
+
+def test_it_stops_where_few_labels_change():
+    net, share = changes([50, 53, 53, 60], tol=1e-3)
+    assert (len(net.history), share) == (3, 53)
+
+
+def test_drift_is_taken_back():
+    """More than twice the least change and ten times tol: back to where it was least."""
+    net, share = changes([50, 46, 44, 41, 36], tol=1e-3)
+    assert [row["label_change"] for row in net.history[1:]] == pytest.approx(
+        [0.04, 0.02, 0.03, 0.05]
+    )
+    assert net.stop_training and share == 44
+
+
+@pytest.mark.parametrize("tol", [6e-3, 0.0])
+def test_small_changes_are_no_drift(tol):
+    net, share = changes([50, 46, 44, 41, 36], tol=tol)
+    assert not net.stop_training and share == 36
 
 
 def test_targets_come_from_a_clean_pass_over_all_rows(frozen, blobs, spy):
