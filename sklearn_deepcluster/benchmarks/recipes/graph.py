@@ -35,6 +35,7 @@ RECIPES = [
         "GraphAgglomerative",
         representation="Autoencoder",
         slot=None,
+        default={"linkage": "degree"},
     ),
     Recipe(
         "cae-graph",
@@ -42,6 +43,7 @@ RECIPES = [
         "GraphAgglomerative",
         representation="ConvAutoencoder",
         slot=None,
+        default={"linkage": "degree"},
         images_only=True,
     ),
 ]
