@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from sklearn_deepcluster.benchmarks import table
+from sklearn_deepcluster.benchmarks import compare, table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -14,3 +14,9 @@ def test_tables_are_those_of_the_records(dataset):
     text = table(ROOT / "doc" / "records", dataset=dataset, brief=True)
     assert text
     assert text in (ROOT / "README.md").read_text()
+
+
+def test_the_comparison_is_that_of_the_records():
+    methods = "k-means spectral umap-kmeans umap-mixture graph-modularity dekm depict".split()
+    datasets = "digits usps mnist-test coil20".split()
+    assert compare(methods, datasets, ROOT / "doc" / "records") in (ROOT / "README.md").read_text()
