@@ -1,8 +1,8 @@
 """The main job on the 1,797 handwritten digits of scikit-learn: ``make demo``.
 
-k-means, autoencoder + k-means, DEC, IDEC and DEKM side by side, from one pretrained autoencoder, and
-DEPICT from its own, with a table and a picture at the end. As small images of few kinds are what neighbour graphs are
-best at, spectral clustering and graph agglomeration are there too.
+k-means, autoencoder + k-means, DEC, IDEC and DEKM side by side, from one pretrained autoencoder,
+and DEPICT from its own, with a table and a picture at the end. As small images of few kinds are
+what neighbour graphs are best at, spectral clustering and graph agglomeration are there too.
 """
 
 import argparse
