@@ -30,6 +30,8 @@ from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 # so many times `tol`.
 DRIFT_FACTOR = 2.0
 DRIFT_TOLERANCE = 10.0
+# Least variance within clusters that the first soft-max allows for, relative to that of all rows.
+LEAST_VARIANCE = 1e-3
 
 
 def softmax_log_proba(z, weight, bias):
@@ -148,7 +150,9 @@ def nearest_mean_softmax(z, labels, centers):
     labels : int Tensor of shape (n,)
     centers : Tensor of shape (k, e)
     """
-    variance = (z - centers[labels]).square().mean().clamp_min(EPS)
+    # Rows that are all but equal within their clusters would ask for endless weights.
+    floor = (LEAST_VARIANCE * z.var(0, correction=0).mean()).clamp_min(EPS)
+    variance = (z - centers[labels]).square().mean().clamp_min(floor)
     return centers / variance, -0.5 * centers.square().sum(1) / variance
 
 
@@ -267,7 +271,7 @@ class DEPICT(BaseDeepClusterer):
         parameters alone train it once. Needs an integer `random_state`.
 
     warm_start : bool, default=False
-        Go on from the network and centres of the previous fit.
+        Go on from the network and the soft-max of the previous fit.
 
     callbacks : list of skorch callbacks, default=None
         Copied and given to the inner skorch net of the clustering phase.
@@ -311,10 +315,10 @@ class DEPICT(BaseDeepClusterer):
         "pretraining_loss" per epoch of the representation.
 
     loss_ : float
-        Loss of the last epoch.
+        Loss of the last epoch, also where drift was taken back.
 
     n_iter_ : int
-        Number of epochs, warm-up included.
+        Number of epochs, warm-up and those that were taken back included.
 
     scale_ : float
         Divisor of the input.
@@ -424,6 +428,49 @@ class DEPICT(BaseDeepClusterer):
         self.verbose = verbose
         self.random_state = random_state
 
+    def fit(self, X, y=None):
+        """Learn the embedding and cluster X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+            Training data; (n_samples, height, width) and
+            (n_samples, channels, height, width) are flattened.
+
+        y : array-like of shape (n_samples,), default=None
+            Used with ``semi_supervised=True`` alone: labels of any sortable type, -1 where there
+            is none.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X, a parameter or, where it is used, y is not valid; before any training.
+        FloatingPointError
+            If the training of every run diverges.
+        """
+        return super().fit(X, y)
+
+    def fit_predict(self, X, y=None):
+        """Fit to X (and y, where ``semi_supervised``); return ``labels_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+
+        y : array-like of shape (n_samples,), default=None
+            See ``fit``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self.fit(X, y).labels_
+
     def _default_autoencoder(self):
         return ConvAutoencoder(
             n_components=32,
@@ -460,11 +507,22 @@ class DEPICT(BaseDeepClusterer):
             return None
         y = column_or_1d(y)
         check_consistent_length(X, y)
-        known = y != -1
-        classes = np.unique(y[known])
+        if y.dtype.kind in "US":
+            raise ValueError(
+                "y holds strings alone, and -1 for unlabelled rows is none: use dtype=object."
+            )
+        if any(v is None or v != v or v in (np.inf, -np.inf) for v in y.tolist()):
+            raise ValueError("y contains None, NaN or infinity; unlabelled rows have y = -1.")
+        known = np.array([not (isinstance(v, numbers.Real) and v == -1) for v in y.tolist()])
+        try:
+            classes, codes = np.unique(y[known], return_inverse=True)
+        except TypeError as error:
+            raise ValueError(f"y mixes labels of types that cannot be sorted: {error}") from error
         if len(classes) > self.n_clusters:
             raise ValueError(f"y has {len(classes)} classes; n_clusters={self.n_clusters}.")
-        return np.where(known, np.searchsorted(classes, y), -1)
+        found = np.full(len(y), -1)
+        found[known] = codes
+        return found
 
     def _optimize(self, task):
         """Run the algorithm; return the soft-max layer and the history."""

@@ -143,12 +143,18 @@ def tied_decoder(encoder, *, activation="relu", output_activation="identity"):
 def conv_sizes(height, width, kernel_sizes):
     """Sizes of the feature maps: each layer of stride 2 halves them.
 
-    Kernels are padded by ``(kernel - 1) // 2``: odd ones round up, even ones down.
+    Kernels are padded by ``(kernel - 1) // 2``: odd ones round up, even ones down; one pixel stays.
     """
     sizes = [(height, width)]
     for kernel in kernel_sizes:
-        sizes.append(tuple((side + kernel % 2) // 2 for side in sizes[-1]))
+        sizes.append(tuple(max(1, (side + kernel % 2) // 2) for side in sizes[-1]))
     return sizes
+
+
+def _kernel(size, kernel):
+    """Kernel and padding for maps of `size`: along one pixel there is nothing to convolve."""
+    kernel = tuple(1 if side == 1 else kernel for side in size)
+    return {"kernel_size": kernel, "padding": tuple((k - 1) // 2 for k in kernel)}
 
 
 def conv_encoder(
@@ -167,14 +173,14 @@ def conv_encoder(
     """
     channels, height, width = sample_shape
     layers = []
-    for n_in, n_out, kernel in zip((channels, *filters), filters, kernel_sizes, strict=False):
-        layer = nn.utils.skip_init(
-            Conv2d, n_in, n_out, kernel, stride=2, padding=(kernel - 1) // 2, dtype=torch.float32
-        )
+    sizes = conv_sizes(height, width, kernel_sizes)
+    for level, n_out in enumerate(filters):
+        kernel = _kernel(sizes[level], kernel_sizes[level])
+        n_in = (channels, *filters)[level]
+        layer = nn.utils.skip_init(Conv2d, n_in, n_out, stride=2, dtype=torch.float32, **kernel)
         layers += _dropout(dropout)
         layers += [initialize(layer, generator), ACTIVATIONS[activation]()]
-    side = conv_sizes(height, width, kernel_sizes)[-1]
-    flat = filters[-1] * side[0] * side[1]
+    flat = filters[-1] * sizes[-1][0] * sizes[-1][1]
     layers += [nn.Flatten(), *_dropout(dropout), linear(flat, n_components, generator)]
     return _stack([*layers, ACTIVATIONS[embedding_activation]()])
 
@@ -207,22 +213,23 @@ def conv_decoder(
     ]
     outputs = (channels, *filters)[:-1]
     for level in reversed(range(len(filters))):
-        kernel = kernel_sizes[level]
+        kernel = _kernel(sizes[level], kernel_sizes[level])
         # A transposed convolution of stride 2 gives 2 s - 1 (even kernels: 2 s) plus this, per
         # side.
         extra = tuple(
-            want - (2 * have - kernel % 2)
-            for want, have in zip(sizes[level], sizes[level + 1], strict=True)
+            want - (2 * have - k % 2)
+            for want, have, k in zip(
+                sizes[level], sizes[level + 1], kernel["kernel_size"], strict=True
+            )
         )
         layer = nn.utils.skip_init(
             ConvTranspose2d,
             filters[level],
             outputs[level],
-            kernel,
             stride=2,
-            padding=(kernel - 1) // 2,
             output_padding=extra,
             dtype=torch.float32,
+            **kernel,
         )
         name = activation if level else output_activation
         layers += [initialize(layer, generator), ACTIVATIONS[name]()]

@@ -55,6 +55,11 @@ def linear(in_features, out_features, generator):
     return initialize(layer, generator)
 
 
+def _step(rate):
+    """The rate in units of 2 ** -16."""
+    return min(round(rate * 2**16), 2**16 - 1)
+
+
 def _keep(x, rate, generator):
     """Mask in the layout of x, False for a fraction `rate` (to 2 ** -16) of the entries.
 
@@ -62,7 +67,7 @@ def _keep(x, rate, generator):
     """
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
     draws = words.random_(-(2**63), None, generator=generator).view(torch.int16)[: x.numel()]
-    keep = draws >= round(rate * 2**16) - 2**15
+    keep = draws >= _step(rate) - 2**15
     return torch.as_strided(keep, x.shape, x.stride()) if _is_dense(x) else keep.view(x.shape)
 
 
@@ -103,7 +108,7 @@ class Dropout(Corruption):
     """Set a fraction `rate` of the entries to zero and scale the rest by 1 / (1 - rate)."""
 
     def corrupt(self, x, keep):
-        return torch.where(keep, x / (1.0 - self.rate), 0.0)
+        return torch.where(keep, x / (1.0 - _step(self.rate) / 2**16), 0.0)
 
 
 class _NarrowInFloat32:

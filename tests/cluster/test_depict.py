@@ -4,11 +4,11 @@ import math
 import types
 
 import numpy as np
+import pandas as pd
 import pytest
 import skorch
 import torch
 from sklearn.base import clone
-from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import adjusted_rand_score
@@ -133,10 +133,11 @@ def changes(shares, tol):
         net.history.new_epoch()
         with torch.no_grad():  # rows up to this position belong to the second cluster
             loss.bias[1] = share - 100.0
+            net.module_.weight.fill_(share)
         refresh.on_epoch_begin(net)
         if net.stop_training:
             break
-    return net, round(float(loss.bias[1]) + 100)
+    return net, round(loss.bias[1].item() + 100)
 
 
 def test_it_stops_where_few_labels_change():
@@ -151,6 +152,7 @@ def test_drift_is_taken_back():
         [0.04, 0.02, 0.03, 0.05]
     )
     assert net.stop_training and share == 44
+    assert net.module_.weight.item() == 44
 
 
 @pytest.mark.parametrize("tol", [6e-3, 0.0])
@@ -290,17 +292,19 @@ def test_labelled_rows_keep_to_their_class(frozen, blobs, spy):
 
 
 def test_few_labels_help(blobs):
-    """The blobs touch; a start that is wrong is mended by labels."""
+    """A start that splits one blob and joins the two others is mended by labels."""
     X, y = blobs
     partial = np.where(np.arange(150) < 60, y, -1)
-    params = {"max_epochs": 60, "lr": 3e-3, "init": KMeans(n_init=1, max_iter=1, random_state=3)}
-    ae = FrozenEstimator(small_autoencoder(random_state=0).fit(X))
-    blind = quick(ae, **params).fit(X)
-    helped = quick(ae, semi_supervised=True, **params).fit(X, partial)
+    ae = small_autoencoder(random_state=0).fit(X)
+    Z = ae.transform(X)
+    wrong = np.where(y == 0, np.arange(150) % 2, 2)
+    init = np.stack([Z[wrong == j].mean(axis=0) for j in range(3)])
+    params = {"max_epochs": 60, "lr": 3e-3, "init": init}
+    blind = quick(FrozenEstimator(ae), **params).fit(X)
+    helped = quick(FrozenEstimator(ae), semi_supervised=True, **params).fit(X, partial)
     rest = slice(60, None)
-    assert adjusted_rand_score(y[rest], helped.labels_[rest]) >= adjusted_rand_score(
-        y[rest], blind.labels_[rest]
-    )
+    before = adjusted_rand_score(y[rest], blind.labels_[rest])
+    assert adjusted_rand_score(y[rest], helped.labels_[rest]) > before
 
 
 @pytest.mark.parametrize(
@@ -309,12 +313,64 @@ def test_few_labels_help(blobs):
         (np.zeros(149), "inconsistent numbers of samples"),
         (np.arange(150) % 4, "y has 4 classes; n_clusters=3"),
         (np.zeros((150, 2)), "1d array"),
+        (np.where(np.arange(150) < 9, 1.0, np.nan), "unlabelled rows have y = -1"),
+        (np.full(150, np.inf), "infinity"),
+        ([1, None] * 75, "unlabelled rows have y = -1"),
+        (["a", -1] * 75, "use dtype=object"),
+        (np.array(["a", 1, -1] * 50, dtype=object), "cannot be sorted"),
     ],
-    ids=["length", "classes", "2-D"],
+    ids=["length", "classes", "2-D", "nan", "inf", "None", "strings", "mixed"],
 )
 def test_bad_labels_are_refused(y, match, unfitted, blobs):
     with pytest.raises(ValueError, match=match):
         quick(unfitted, semi_supervised=True).fit(blobs[0], y)
+
+
+def test_labels_of_any_type_serve(frozen, blobs):
+    X, y = blobs
+    partial = np.where(np.arange(150) < 30, y, -1)
+    expected = quick(frozen, semi_supervised=True).fit(X, partial).labels_
+    names = np.array([["a", "b", "c", -1][label] for label in partial], dtype=object)
+    for labels in (
+        names,
+        partial.astype(float),
+        pd.Series(partial),
+        10 * partial + 9 * (partial < 0),
+    ):
+        found = quick(frozen, semi_supervised=True).fit(X, labels).labels_
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_fit_predict_and_fit_transform_use_the_labels(frozen, blobs):
+    X, y = blobs
+    partial = np.where(np.arange(150) < 30, (y + 1) % 3, -1)
+    partial[:30:2] = (partial[:30:2] + 1) % 3  # contradict the clusters
+    fitted = quick(frozen, semi_supervised=True).fit(X, partial)
+    again = quick(frozen, semi_supervised=True)
+    np.testing.assert_array_equal(again.fit_predict(X, partial), fitted.labels_)
+    np.testing.assert_array_equal(again.coef_, fitted.coef_)
+    blind = quick(frozen, semi_supervised=True)
+    blind.fit_predict(X)
+    assert (blind.coef_ != fitted.coef_).any()
+    again.fit_transform(X, partial)
+    np.testing.assert_array_equal(again.coef_, fitted.coef_)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_equal_rows_do_not_make_the_softmax_explode(optimizer):
+    """No variance within clusters: of rows that repeat, and of one cluster per row."""
+    distinct = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
+    for X, k in ((np.repeat(distinct, 10, axis=0), 3), (np.repeat(distinct, 2, axis=0)[:4], 3)):
+        model = quick(small_autoencoder(), k, optimizer=optimizer).fit(X)
+        assert model.loss_ < 1e3
+        assert np.abs(model.coef_).max() < 1e4
+
+
+def test_tables_need_no_other_network():
+    X = load_digits().data[:60, 10:14]
+    model = DEPICT(3, max_epochs=1, min_steps=0, warm_up_epochs=1, random_state=0)
+    model.set_params(autoencoder__max_epochs=1, autoencoder__min_steps=2)
+    assert model.fit(X).predict(X).shape == (60,)
 
 
 def test_a_single_labelled_class_is_enough(frozen, blobs):

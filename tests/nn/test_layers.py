@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sklearn_deepcluster.nn import ACTIVATIONS, Dropout, MaskingNoise, mlp, tied_decoder
-from sklearn_deepcluster.nn._layers import initialize, linear
+from sklearn_deepcluster.nn._layers import _keep, initialize, linear
 
 NOISES = [MaskingNoise, Dropout]
 
@@ -65,8 +65,40 @@ def test_noise_has_its_rate_and_dropout_keeps_the_mean(noise, rate):
     assert dropped == pytest.approx(rate, abs=5 * math.sqrt(rate * (1 - rate) / x.numel()))
     kept = out[out != 0]
     expected = 2.0 if noise is MaskingNoise else 2.0 / (1 - rate)
-    np.testing.assert_allclose(kept, expected, rtol=1e-6)
+    np.testing.assert_allclose(kept, expected, rtol=1e-4)  # the rate is a multiple of 2 ** -16
     assert (x == 2.0).all()
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-9, 0.3, 0.99999, 1 - 1e-7, np.nextafter(1.0, 0.0)])
+def test_dropout_keeps_the_mean_at_any_rate(rate):
+    layer = Dropout(rate)
+    layer.generator = rng()
+    x = torch.ones(3000, 1000)
+    spread = 5 * math.sqrt(min(rate / (1 - rate), 2**16) / x.numel())
+    assert layer(x).double().mean().item() == pytest.approx(1.0, abs=spread + 1e-5)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.ones(40, 30, 6, 5).to(memory_format=torch.channels_last),
+        torch.ones(50, 90).T,
+        torch.ones(90, 100)[:, ::2],
+        torch.ones(1).expand(60, 70),
+        torch.ones(31, 33, dtype=torch.bfloat16),
+        torch.ones(()),
+        torch.ones(0, 4),
+    ],
+    ids=["channels_last", "transposed", "strided", "expanded", "bfloat16", "0-d", "empty"],
+)
+def test_the_mask_is_independent_in_any_layout(x):
+    keep = _keep(x, 0.5, rng())
+    assert keep.shape == x.shape
+    if x.numel() > 1000:
+        assert keep.double().mean().item() == pytest.approx(0.5, abs=0.1)
+        assert len(keep.flatten(1).unique(dim=0)) == len(x)  # no row repeats another's mask
+    dense = x.is_contiguous() or x.dim() == 4 or x.T.is_contiguous()
+    assert keep.stride() == x.stride() or not dense  # or else every product would copy
 
 
 def test_initialisation_draws_from_the_generator_alone():

@@ -121,3 +121,15 @@ def test_warm_start_goes_on(images):
 def test_networks_that_do_not_fit_are_refused(params, match, images):
     with pytest.raises(ValueError, match=match):
         small(**params).fit(images)
+
+
+@pytest.mark.parametrize("kernel_sizes", [(4, 5), (5, 4), (2, 2), (5, 5)])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 30])
+def test_flat_rows_are_images_of_one_line_for_any_kernel(kernel_sizes, width):
+    X = np.random.default_rng(0).normal(size=(40, width)).astype(np.float32)
+    model = ConvAutoencoder(
+        filters=(3, 4), kernel_sizes=kernel_sizes, n_components=2, max_epochs=1, min_steps=3
+    )
+    Z = model.fit_transform(X)
+    assert Z.shape == (40, 2)
+    assert model.inverse_transform(Z).shape == X.shape
