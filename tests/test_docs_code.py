@@ -105,3 +105,8 @@ def test_a_wrong_block_fails(block):
 
 def test_blocks_share_one_namespace():
     run([(1, "x = 1\n"), (3, ">>> x\n1\n>>> y = x + 1\n"), (6, "assert y == 2\n")], "page")
+
+
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "doc").glob("**/*.rst"))], ids=str)
+def test_no_page_has_a_placeholder(page):
+    assert not re.findall(r"@[A-Z0-9]+@", page.read_text(encoding="utf-8"))

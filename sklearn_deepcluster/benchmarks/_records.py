@@ -7,6 +7,7 @@ import platform
 import subprocess
 import tempfile
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 import sklearn_deepcluster
 
 _PACKAGE = Path(sklearn_deepcluster.__file__).resolve().parent
+_EXTRAS = ("umap-learn",)
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "skorch")
 
 
@@ -104,6 +106,7 @@ def environment():
             "sklearn_deepcluster": sklearn_deepcluster.__version__,
             "python": platform.python_version(),
             **{name: version(name) for name in _LIBRARIES},
+            **{name: version(name) for name in _EXTRAS if find_spec(name.partition("-")[0])},
         },
         "commit": commit,
         "dirty": None if changes is None else bool(changes),

@@ -94,6 +94,7 @@ def run(
     resolve_device(device)
     out = default_folder() if out is None else out
     asked = {"device": device, "precision": precision}
+    made_by = environment()  # now: the checkout may move on while the runs go on
     paths, data = [], None
     for seed in range(n_seeds):
         pretrained = {}  # of this seed alone: the weights of all would fill the memory
@@ -108,7 +109,7 @@ def run(
             settings = recipe.config(config, dataset)
             settings = _changed(settings, changes, recipe) if changes else settings
             record = _run_one(recipe, dataset, data, settings, label, seed, asked, pretrained)
-            write_record(path, record)
+            write_record(path, record | made_by)
             report(_summary(path, record))
     return paths
 
@@ -215,7 +216,7 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "parameters": parameters(last),
         "representation": name,
         "representation_parameters": parameters(fitted.representation) if fitted else None,
-        **environment(),
+        "n_labels": recipe.n_labels,
     }
     if data.X_test is not None:
         X_test = data.scaled("X_test", settings.factor, as_images)
@@ -225,7 +226,7 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
 
 
 def some_labels(y, n_labels, seed):
-    """Keep `n_labels` of the labels, equally many per class; the others become -1."""
+    """Keep `n_labels` of the labels, as many of each class; the others become -1."""
     rng = np.random.default_rng(seed)
     classes = np.unique(y)
     partial = np.full(len(y), -1)

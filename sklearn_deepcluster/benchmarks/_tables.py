@@ -225,10 +225,11 @@ def _difference(runs, published):
     if not published:
         return "-"
     target = published[0]
-    text = _signed([r["scores"]["acc"] - target.acc for r in runs])
+    scores = [r["scores_test" if target.held_out else "scores"] for r in runs]
+    text = _signed([each["acc"] - target.acc for each in scores])
     if target.nmi is not None:
         nmi = "nmi_geometric" if target.average == "geometric" else "nmi"
-        text += " / " + _signed([r["scores"][nmi] - target.nmi for r in runs])
+        text += " / " + _signed([each[nmi] - target.nmi for each in scores])
     return text
 
 

@@ -216,7 +216,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             warnings.warn(
                 f"{n_empty} of {self.n_clusters} clusters are empty.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 

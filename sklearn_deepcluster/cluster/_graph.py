@@ -84,7 +84,8 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,), int64
-        Clusters, numbered by the first training sample (in the order of the values) of each.
+        Clusters, numbered by the first training sample of each in an order that depends on the
+        values alone.
 
     n_leaves_ : int
         Number of clusters that the merging started from.
@@ -187,7 +188,7 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
             warnings.warn(
                 f"X has {n_found} distinct rows, fewer than n_clusters={self.n_clusters}.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 
@@ -236,9 +237,15 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         known = nearest[:, 0] == 0
         weights[known] = distances[known] == 0
         labels = self._labels[neighbors]
-        votes = np.zeros((len(X), self._labels.max() + 1))
-        np.add.at(votes, (np.arange(len(X))[:, None], labels), weights)
-        return votes.argmax(axis=1)
+        found = np.empty(len(X), dtype=np.int64)
+        count = int(self._labels.max()) + 1
+        step = max(1, _BLOCK_VALUES // count)
+        for start in range(0, len(X), step):
+            part = slice(start, start + step)
+            votes = np.zeros((len(labels[part]), count))
+            np.add.at(votes, (np.arange(len(votes))[:, None], labels[part]), weights[part])
+            found[part] = votes.argmax(axis=1)
+        return found
 
     def _check_X(self, X, *, reset):
         X = validate_data(self, flat_rows(X)[0], reset=reset, dtype=np.float32, order="C")
@@ -268,7 +275,7 @@ def _join_pieces(merger, X, n_clusters):
         f"n_clusters={n_clusters}; the smallest were joined to the nearest. A larger "
         "n_neighbors connects more.",
         ConvergenceWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     while len(means) > n_clusters:
         smallest = min(means, key=lambda c: (merger.sizes[c], c))

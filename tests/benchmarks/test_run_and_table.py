@@ -368,3 +368,17 @@ def test_compare_puts_methods_side_by_side(tmp_path):
     assert digits == "| digits | - | - |"
     acc = compare(["dec"], ["usps"], tmp_path, "rst", score="acc")
     assert "- 0.750 ± 0.071 (2)" in acc
+
+
+def test_a_published_score_of_held_out_rows_is_compared_with_those(tmp_path):
+    method, dataset = "depict-100-labels", "mnist-split"
+    tests = {"scores_test": {"acc": 0.9735}, "kmeans_drop": 0.0}
+    write(tmp_path, record(method, dataset, acc=0.5, **tests))
+    assert "| +0.000 |" in table(tmp_path)
+
+
+def test_records_name_the_commit_that_was_checked_out_at_the_start(small, tmp_path, monkeypatch):
+    stamps = iter([{"commit": "at the start"}])
+    monkeypatch.setattr(_run, "environment", lambda: next(stamps))
+    paths = run(["dec"], "small", config="paper", n_seeds=2, out=tmp_path, report=silent)
+    assert [json.loads(path.read_text())["commit"] for path in paths] == ["at the start"] * 2

@@ -26,12 +26,15 @@ class Published:
     nmi : float or None
     average : {"arithmetic", "geometric"}
         Normaliser of the NMI.
+    held_out : bool
+        It is of samples that were not fitted.
     """
 
     source: str
     acc: float
     nmi: float | None = None
     average: str = "arithmetic"
+    held_out: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

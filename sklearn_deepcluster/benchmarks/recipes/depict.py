@@ -81,6 +81,6 @@ RECIPES = [
         default={"semi_supervised": True},
         n_labels=100,
         # 2.65 % of the test part in error.
-        published={"mnist-split": [Published("DEPICT paper, held out", 0.9735)]},
+        published={"mnist-split": [Published("DEPICT paper, held out", 0.9735, held_out=True)]},
     ),
 ]
