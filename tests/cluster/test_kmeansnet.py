@@ -197,6 +197,24 @@ def test_rounds_of_centres_and_of_the_network_take_turns(frozen, blobs, watch):
         assert loss == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(("max_epochs", "n_rounds"), [(1, 2), (2, 2), (5, 3), (100, 4)])
+def test_few_steps_train_the_network_too(max_epochs, n_rounds, frozen, blobs, watch):
+    params = {"update_interval": "auto", "batch_size": 256, "callbacks": [watch], "gamma": 10.0}
+    model = quick(frozen, max_epochs=max_epochs, **params).fit(blobs[0][:60])
+    assert model.n_iter_ == n_rounds
+    assert [seen["moves"] for seen in watch.seen[:2]] == [True, False]
+    assert model.history_["loss"][1] > model.history_["reconstruction"][1]
+
+
+def test_the_error_of_hidden_layers_is_recorded(blobs):
+    """Its weight times it is part of the reconstruction."""
+    for weight in (0.0, 0.5):
+        autoencoder = small_autoencoder(hidden_weight=weight, max_epochs=1)
+        history = quick(autoencoder, max_epochs=2).fit(blobs[0]).history_
+        assert ("hidden" in history) == (weight > 0)
+    assert (0.5 * np.array(history["hidden"]) < history["reconstruction"]).all()
+
+
 def test_embedding_and_centres_lie_on_the_sphere(frozen, blobs):
     X, _ = blobs
     model = quick(frozen).fit(X)
@@ -360,6 +378,8 @@ def test_parameters_of_no_autoencoder_cannot_be_set():
         ({"normalize": False}, "variant='tell' needs normalize=True"),
         ({"init": [[1, 0, 0], [0, 1, 0], [1, 0, 0]]}, "init has equal centres"),
         ({"init": [[1, 0, 0], [0, 1, 0], [2, 0, 0]]}, "init has equal centres"),
+        ({"init": [[1, 0, 0], [0, 1, 0], [0, 0, 0]]}, "init has a centre at 0"),
+        ({"init": [[1, 0, 0], [0, 1, 0], [1, 0, 0]], **FREE}, "init has equal centres"),
         ({"autoencoder": "raw"}, "autoencoder"),
         ({"alpha": "median"}, "alpha"),
     ],
@@ -370,15 +390,84 @@ def test_what_does_not_go_together_is_refused(params, match, unfitted, blobs, mo
         quick(**({"autoencoder": unfitted} | params)).fit(blobs[0])
 
 
-def test_centres_that_differ_in_length_differ_without_the_norm(frozen, blobs):
-    init = [[1, 0, 0], [0, 1, 0], [2, 0, 0]]
-    quick(frozen, init=init, normalize=False, variant="decoupled", max_epochs=1).fit(blobs[0])
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("last", [[2, 0, 0], [0, 0, 0]], ids=["direction", "zero"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_decoupled_layer_takes_centres_as_they_are(last, normalize, frozen, blobs):
+    init = [[1, 0, 0], [0, 1, 0], last]
+    params = {"optimizer": "sgd", "lr": 1e-9, "max_epochs": 1, "alpha": 2.0}
+    model = quick(frozen, init=init, normalize=normalize, variant="decoupled", **params)
+    np.testing.assert_allclose(model.fit(blobs[0]).coef_, 4.0 * np.array(init), atol=1e-4)
 
 
-def test_warm_start_refuses_another_variant(frozen, blobs):
-    model = quick(frozen, warm_start=True).fit(blobs[0])
-    with pytest.raises(ValueError, match="warm_start cannot go on with another variant"):
-        model.set_params(variant="decoupled").fit(blobs[0])
+def test_one_component_on_the_sphere_makes_two_clusters_at_most(blobs, monkeypatch):
+    X, _ = blobs
+    x, match = X[:, :1], "variant='decoupled' with normalize=False"
+    with pytest.raises(ValueError, match=match):
+        raw().fit(x)
+    two = raw(n_clusters=2).fit(x)
+    assert sorted(np.unique(two.transform(x))) == [-1.0, 1.0] and len(np.unique(two.labels_)) == 2
+    assert len(np.unique(raw(normalize=False).fit(x).labels_)) == 3
+    line = FrozenEstimator(small_autoencoder(n_components=1, max_epochs=1, random_state=0).fit(X))
+    monkeypatch.setattr(Autoencoder, "fit", lambda *args: pytest.fail("training has started"))
+    for autoencoder in (line, small_autoencoder(n_components=1)):
+        with pytest.raises(ValueError, match=match):
+            quick(autoencoder).fit(X)
+
+
+# -- parameters that are changed after fit --------------------------------------------------------
+
+CHANGES = [
+    ({}, {"variant": "decoupled"}, "another variant='decoupled'.*fitted with variant='tell'"),
+    (FREE, {"variant": "tell"}, "another variant='tell'.*fitted with variant='decoupled'"),
+    (FREE, {"normalize": False}, "another normalize=False.*fitted with normalize=True"),
+    (FREE, {"autoencoder": "passthrough"}, "another autoencoder='passthrough'.*an autoencoder"),
+]
+
+
+@pytest.mark.parametrize(("params", "change", "match"), CHANGES)
+def test_no_fit_goes_on_with_another_model(params, change, match, frozen, blobs):
+    X, _ = blobs
+    model = quick(frozen, warm_start=True, max_epochs=1, **params).fit(X)
+    before = model.coef_.copy(), model.intercept_.copy()
+    model.set_params(**change)
+    with pytest.raises(ValueError, match=f"partial_fit cannot go on with {match}"):
+        model.partial_fit(X)
+    with pytest.raises(ValueError, match=f"warm_start cannot go on with {match}"):
+        model.fit(X)
+    np.testing.assert_array_equal(model.coef_, before[0])
+    np.testing.assert_array_equal(model.intercept_, before[1])
+
+
+def test_no_fit_goes_on_from_the_data_themselves_with_an_autoencoder(blobs, unfitted):
+    X, _ = blobs
+    model = raw(warm_start=True, max_epochs=1).fit(X).set_params(autoencoder=unfitted)
+    for go_on in (model.partial_fit, model.fit):
+        with pytest.raises(ValueError, match="(?s)another autoencoder=.*'passthrough'"):
+            go_on(X)
+    assert_same_fit(model.set_params(warm_start=False).fit(X), clone(model).fit(X))
+
+
+@pytest.mark.parametrize(("params", "change", "match"), CHANGES[:3])
+def test_a_changed_parameter_leaves_the_fitted_model(
+    params, change, match, unfitted, blobs, tmp_path
+):
+    """Until the next fit, which takes the parameters as they are then."""
+    X, _ = blobs
+    model = quick(unfitted, max_epochs=1, **params).fit(X)
+    Z, decodes = model.transform(X), hasattr(model, "inverse_transform")
+    model.set_params(**change)
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert_same_fit(loaded, model)
+    for same in (model, loaded):
+        np.testing.assert_array_equal(same.transform(X), Z)
+        assert hasattr(same, "inverse_transform") == decodes
+        if decodes:
+            assert same.inverse_transform(same.cluster_centers_).shape == (3, 6)
+    for again in (model, loaded):
+        assert_same_fit(again.fit(X), clone(again).fit(X))
+    assert hasattr(model, "inverse_transform") == (model.variant == "tell")
 
 
 def test_warm_start_goes_on_with_the_decoupled_layer(frozen, blobs):
@@ -461,6 +550,16 @@ def test_centres_follow_new_data(frozen, blobs):
     assert model.cluster_centers_[j] @ target == pytest.approx(1.0, abs=1e-4)
     np.testing.assert_allclose(np.delete(model.cluster_centers_, j, axis=0), others, rtol=1e-5)
     np.testing.assert_allclose(model.coef_, 2 * model.alpha_ * model.cluster_centers_, rtol=1e-5)
+
+
+def test_many_calls_lose_clusters_of_the_decoupled_layer(frozen, blobs):
+    """As the documentation says: nothing holds them there."""
+    X, _ = blobs
+    model = quick(frozen, variant="decoupled", optimizer="sgd", lr=0.5).fit(X)
+    assert len(np.unique(model.labels_)) == 3
+    for _ in range(100):
+        model.partial_fit(X)
+    assert len(np.unique(model.labels_)) < 3
 
 
 @pytest.mark.parametrize("params", VARIANTS, ids=["tell", "decoupled"])
