@@ -24,8 +24,10 @@ _BRIEF = ("method", "seeds", "ACC", "NMI", "published ACC / NMI")
 _HEAD_SPLIT = ("ACC held out", "drop", "drop of k-means")
 _NOTHING_ASKED = {"device": "auto", "precision": "auto"}
 _CAPTION = {
-    "usps-split": "usps-split: fitted on the training part, held out is the test part",
-    "mnist-split": "mnist-split: fitted on the training part, held out is the test part",
+    **{
+        name: f"{name}: fitted on the training part, held out is the test part"
+        for name in ("usps-split", "mnist-split")
+    },
     "mnist-test-thinned": "mnist-test-thinned: class sizes fall geometrically, 10 to 1",
 }
 

@@ -5,7 +5,6 @@ A method implements ``_optimize(task)``, the algorithm box, and, where it has a 
 """
 
 import copy
-import dataclasses
 import functools
 import numbers
 import os
@@ -23,93 +22,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_deepcluster._engine import (
     Rows,
-    Trainer,
     draw_seed,
     map_blocks,
     random_stream,
 )
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
 from sklearn_deepcluster.cluster._init import NAMES, check_init, cluster_means, initial_clusters
+from sklearn_deepcluster.cluster._task import Run, Task
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.representation._base import BaseAutoencoder, decode
 from sklearn_deepcluster.representation._cache import fit_cached
 from sklearn_deepcluster.utils._sklearn import HasMethods, _fit_context
-
-
-@dataclasses.dataclass
-class Task:
-    """One run of a method: what its algorithm box works with.
-
-    Attributes
-    ----------
-    module : AutoencoderModule
-        Trained in place.
-    rows : Rows
-    trainer : Trainer
-    seed : int
-        For the clustering phase.
-    initial_clusters : callable
-        Maps the embedding of all rows, Tensor (n, e), to labels, int64 Tensor (n,), and centres,
-        float32 Tensor (k, e).
-    stage : str
-        Named by progress and errors.
-    reconstruction : nn.Module
-        The loss that the representation was trained with.
-    y : ndarray of shape (n,) or None
-        What ``_check_y`` made of the labels, for methods that use some.
-    head : dict or None
-        The head of the last fit, where this one goes on from it (``warm_start``).
-    """
-
-    module: torch.nn.Module
-    rows: Rows
-    trainer: Trainer
-    seed: int
-    initial_clusters: object
-    stage: str
-    reconstruction: torch.nn.Module | None = None
-    y: np.ndarray | None = None
-    head: dict | None = None
-
-    def embed(self):
-        """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
-        self.module.eval()  # between rounds it is in training mode: a user's dropout would draw
-        z = self.trainer.embed(self.module.encode, self.rows)
-        if not torch.isfinite(z).all():
-            raise FloatingPointError(
-                f"{self.stage} diverged: the embedding is not finite. The likely cause is a step "
-                f"size that is too large for these data (lr={self.trainer.lr})."
-            )
-        return z
-
-    def train(self, objective, *, rounds, schedule, steps=None, max_steps=None, noise=False):
-        """Train module and objective for up to `rounds` rounds of `steps` steps, or one epoch."""
-        return self.trainer.train(
-            self.module,
-            objective,
-            self.rows,
-            seed=self.seed,
-            stage=self.stage,
-            epochs=rounds,
-            steps=steps,
-            max_steps=max_steps,
-            noise=noise,
-            schedule=[schedule],
-        )
-
-
-@dataclasses.dataclass
-class Run:
-    """Outcome of one run: fitted attributes and the restart score (higher is better)."""
-
-    fitted: dict
-    score: float
-
-    @property
-    def rank(self):
-        """A run with an empty cluster loses to any without."""
-        return len(np.unique(self.fitted["labels_"])), self.score
 
 
 class BaseDeepClusterer(ClusterMixin, TorchEstimator):
@@ -241,11 +165,16 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             self._trainer().check_batch_norm(self._rebuild_module(), smallest=1)
         if resume and len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("warm_start cannot go on with another n_clusters.")
+        check_init(self.init, self.n_clusters, self._known_width(X), self._init_names)
+
+    def _known_width(self, X):
+        """Number of components where it is known before training, else None."""
         autoencoder = self._autoencoder()
-        width = getattr(autoencoder, "n_components_", autoencoder.n_components)
-        if getattr(autoencoder, "module", None) is not None:
-            width = None  # of a user's module it is known once it is built
-        check_init(self.init, self.n_clusters, width, self._init_names)
+        if isinstance(self.autoencoder, FrozenEstimator):
+            return autoencoder.n_components_
+        # Of a user's module it is known once it is built.
+        of_user = getattr(autoencoder, "module", None) is not None
+        return None if of_user else autoencoder.n_components
 
     def _check_y(self, X, y):
         """Hook: what of the labels y a method uses, checked; None for all but semi-supervised."""
@@ -325,10 +254,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         return Run(
             fitted={
                 "module_": module,
-                **{
-                    name: value.cpu().numpy() if torch.is_tensor(value) else value
-                    for name, value in head.items()
-                },
+                **fitted_head(head),
                 "cluster_centers_": centers,
                 "labels_": labels,
                 "history_": history,
@@ -448,6 +374,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 def _mean_gap(z, centers):
     """Mean squared distance of the rows of z to the nearest centre."""
     return float(pairwise_distances_argmin_min(z, centers, metric="sqeuclidean")[1].mean())
+
+
+def fitted_head(head):
+    """Fitted attributes of a head: tensors as arrays."""
+    return {k: v.cpu().numpy() if torch.is_tensor(v) else v for k, v in head.items()}
 
 
 def _history(epochs):

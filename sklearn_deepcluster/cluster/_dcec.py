@@ -28,8 +28,9 @@ class DCEC(IDEC):
     init : {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer, \
             default="k-means"
         Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
-        degree linkage or path integral, centres of shape (n_clusters, n_components), or a
-        clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
+        degree linkage, path integral or modularity, centres of shape
+        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
+        seed if it has none.
 
     gamma : float, default=1.0
         Weight of the clustering divergence (mean over rows) relative to the reconstruction error

@@ -14,6 +14,7 @@ from torch import nn
 from sklearn_deepcluster._engine import Callback
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
+from sklearn_deepcluster.cluster._task import watch_labels
 from sklearn_deepcluster.losses import (
     kl_divergence,
     student_t_log_assignment,
@@ -75,10 +76,7 @@ class TargetRefresh(Callback):
             q = student_t_log_assignment(z, centers, self.objective.alpha).exp()
             self.objective.targets = target_distribution(q)
         labels = q.argmax(1)
-        if self.labels_ is not None:
-            change = float((labels != self.labels_).float().mean())
-            net.history.record("label_change", change)
-            net.stop_training |= change < self.tol
+        watch_labels(net, self.labels_, labels, self.tol)
         self.labels_ = labels
 
 
@@ -102,8 +100,9 @@ class DEC(BaseDeepClusterer):
     init : {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer, \
             default="k-means"
         Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
-        degree linkage or path integral, centres of shape (n_clusters, n_components), or a
-        clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
+        degree linkage, path integral or modularity, centres of shape
+        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
+        seed if it has none.
 
     alpha : float, default=1.0
         Degrees of freedom of Student's t.

@@ -132,8 +132,9 @@ class DEKM(BaseDeepClusterer):
     init : {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer, \
             default="k-means"
         Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
-        degree linkage or path integral, centres of shape (n_clusters, n_components), or a
-        clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
+        degree linkage, path integral or modularity, centres of shape
+        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
+        seed if it has none.
 
     target : {"last", "random", "all", "random-raw", "all-raw"}, default="last"
         Which coordinates of the rotated embedding are moved to those of their centre: the last

@@ -18,150 +18,19 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from torch import nn
 
-from sklearn_deepcluster._engine import Callback
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.losses import EPS, target_distribution
+from sklearn_deepcluster.cluster._softmax import (
+    SoftmaxClusteringLoss,
+    SoftmaxRefresh,
+    nearest_mean_softmax,
+    pin,
+    softmax_log_proba,
+)
+from sklearn_deepcluster.losses import target_distribution
 from sklearn_deepcluster.representation import ConvAutoencoder
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
-
-# Labels drift if this many times as many change as at the calmest refresh before, and more than
-# so many times `tol`.
-DRIFT_FACTOR = 2.0
-DRIFT_TOLERANCE = 10.0
-# Least variance within clusters that the first soft-max allows for, relative to that of all rows.
-LEAST_VARIANCE = 1e-3
-
-
-def softmax_log_proba(z, weight, bias):
-    """Log-probabilities (b, k) of embedded rows z (b, e) by a soft-max layer."""
-    return nn.functional.linear(z, weight, bias).log_softmax(1)
-
-
-class SoftmaxClusteringLoss(nn.Module):
-    r"""The objective of DEPICT.
-
-    .. math::
-        L = -\frac{1}{b} \sum_{i \in B} \sum_k q_{ik} \log \tilde p_{ik} + \lambda R
-
-    with the soft-max :math:`\tilde p` of the noisy embedding and the reconstruction error R of the
-    representation, hidden layers included. ``targets``, q of all rows (n, k), are set by the
-    schedule.
-
-    Parameters
-    ----------
-    weight : Tensor of shape (k, e)
-    bias : Tensor of shape (k,)
-        Start of the soft-max; both are learned.
-    reconstruction : nn.Module
-        Loss of the representation.
-    lam : float
-    """
-
-    def __init__(self, weight, bias, reconstruction, lam):
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
-        self.bias = nn.Parameter(bias.clone())
-        self.reconstruction = reconstruction
-        self.lam = lam
-        self.targets = None
-
-    def log_proba(self, z):
-        """Log-probabilities (b, k) of embedded rows z (b, e)."""
-        return softmax_log_proba(z, self.weight, self.bias)
-
-    def forward(self, outputs, x, index):
-        """Return the terms of the loss for a batch."""
-        entropy = -(self.targets[index] * self.log_proba(outputs[0])).sum(1).mean()
-        terms = self.reconstruction(outputs, x, index)
-        error = terms.pop("loss")
-        loss = entropy + self.lam * error
-        return {"loss": loss, "cross_entropy": entropy, "reconstruction": error.detach(), **terms}
-
-
-class SoftmaxRefresh(Callback):
-    """Before each epoch: soft-max of all clean rows, new targets; stop if few labels changed.
-
-    Also stop, and go back to the calmest refresh, where the labels drift: on noise that hides
-    what tells two clusters apart, the larger one takes rows from the smaller, ever more.
-
-    Parameters
-    ----------
-    task : Task
-    objective : SoftmaxClusteringLoss
-        Its ``targets`` are those of the warm-up.
-    targets : callable
-        Makes targets (n, k) of probabilities (n, k).
-    tol : float
-    known : tuple of (rows, clusters), int Tensors
-        Rows whose target is one cluster for good.
-    warm_up : int
-        Epochs before the first refresh.
-    """
-
-    def __init__(self, task, objective, targets, tol, known, warm_up):
-        self.task = task
-        self.objective = objective
-        self.make_targets = targets
-        self.tol = tol
-        self.known = known
-        self.warm_up = warm_up
-        self.labels_ = None
-        self.calmest_ = 1.0, None
-
-    def on_epoch_begin(self, net, **kwargs):
-        if len(net.history) <= self.warm_up:  # the epoch that begins counts
-            return
-        with torch.no_grad():
-            z = self.task.embed().to(self.objective.weight.device)
-            p = self.objective.log_proba(z).exp()
-            self.objective.targets = _pin(self.make_targets(p), self.known)
-        labels = p.argmax(1)
-        if self.labels_ is not None:
-            change = float((labels != self.labels_).float().mean())
-            net.history.record("label_change", change)
-            net.stop_training |= change < self.tol
-            self._watch_drift(net, change)
-        self.labels_ = labels
-
-    def _watch_drift(self, net, change):
-        """Keep the state of the least change; return to it if the labels drift."""
-        parts = net.module_, self.objective
-        least, state = self.calmest_
-        if change <= least:
-            state = [{k: v.clone() for k, v in part.state_dict().items()} for part in parts]
-            self.calmest_ = change, state
-        elif 0 < DRIFT_TOLERANCE * self.tol < change and change > DRIFT_FACTOR * least:
-            for part, kept in zip(parts, state, strict=True):
-                part.load_state_dict(kept)
-            net.stop_training = True
-
-
-def nearest_mean_softmax(z, labels, centers):
-    """Weights (k, e) and biases (k,) of the soft-max that is the posterior of round Gaussians.
-
-    Its clusters are those of the nearest centre wherever the origin lies; the width is that of the
-    clusters.
-
-    Parameters
-    ----------
-    z : Tensor of shape (n, e)
-    labels : int Tensor of shape (n,)
-    centers : Tensor of shape (k, e)
-    """
-    # Rows that are all but equal within their clusters would ask for endless weights.
-    floor = (LEAST_VARIANCE * z.var(0, correction=0).mean()).clamp_min(EPS)
-    variance = (z - centers[labels]).square().mean().clamp_min(floor)
-    return centers / variance, -0.5 * centers.square().sum(1) / variance
-
-
-def _pin(targets, known):
-    """Set the target of known rows to their cluster alone."""
-    rows, clusters = known
-    targets[rows] = 0.0
-    targets[rows, clusters] = 1.0
-    return targets
 
 
 def match_classes(labels, classes, n_clusters):
@@ -201,9 +70,8 @@ class DEPICT(BaseDeepClusterer):
         ``ConvAutoencoder(n_components=32, filters=(50, 50), kernel_sizes=(4, 5),
         activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
         hidden_weight=0.1, max_epochs=10, min_steps=1500, batch_size=128)``, but for its 32
-        components, of which the paper has n_clusters: with more of them fewer neighbours are
-        of another class. For tables take an ``Autoencoder`` with all but `filters` and
-        `kernel_sizes`. It is cloned and trained; a fitted one in
+        components, of which the paper has n_clusters. For tables take an ``Autoencoder`` with all
+        but `filters` and `kernel_sizes`. It is cloned and trained; a fitted one in
         ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here. Its noise and its ``hidden_weight`` also hold in the clustering phase;
@@ -541,7 +409,7 @@ class DEPICT(BaseDeepClusterer):
             floor = self.min_steps // 10
             warm_up = n_epochs(n_samples, self.batch_size, self.warm_up_epochs, floor)
             hard = nn.functional.one_hot(labels, self.n_clusters).float().to(device)
-            objective.targets = _pin(hard, known)
+            objective.targets = pin(hard, known)
         prior = self._ranked_prior(labels, device)
         refresh = SoftmaxRefresh(
             task,

@@ -10,6 +10,9 @@ from sklearn.utils import check_array
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 
 KMEANS_STARTS = 20
+# Least variance within clusters: absolute, and relative to that of all rows.
+MIN_VARIANCE = 1e-6
+MIN_SHARE = 1e-3
 _GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral", "ac-mod": "modularity"}
 # What every method takes by name; a method may add seedings, which are not optimised further.
 NAMES = ("k-means", *_GRAPH_LINKAGES)
@@ -123,6 +126,22 @@ def seed_rows(init, z, n_clusters, seed):
         chosen.append(left[0])
         left = left[(z[left] != z[left[0]]).any(axis=1)]
     return z[chosen]
+
+
+def within_variance(z, labels, centers):
+    """Variance per dimension within clusters, the width of the round Gaussians that fit them.
+
+    Rows that are all but equal within their clusters, for which weights would be endless, count as
+    a thousandth as wide as the data, or as `MIN_VARIANCE`.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n, e)
+    labels : int Tensor of shape (n,)
+    centers : Tensor of shape (k, e)
+    """
+    floor = max(MIN_VARIANCE, MIN_SHARE * float(z.var(0, correction=0).mean()))
+    return max(floor, float((z - centers[labels]).square().mean()))
 
 
 def cluster_means(z, labels, empty):

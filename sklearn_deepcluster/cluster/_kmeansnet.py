@@ -19,226 +19,27 @@ import dataclasses
 import numbers
 
 import torch
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array
-from torch import nn
 
-from sklearn_deepcluster._engine import (
-    Callback,
-    Rows,
-    draw_seed,
-    generator,
-    map_blocks,
-    random_stream,
-    root_mean_square,
-)
+from sklearn_deepcluster._engine import Rows, draw_seed, generator, map_blocks, random_stream
 from sklearn_deepcluster.base import POSITIVE_INT
-from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._init import NAMES, SEEDINGS, check_init
-from sklearn_deepcluster.nn import AutoencoderModule
+from sklearn_deepcluster.cluster._base import BaseDeepClusterer, fitted_head
+from sklearn_deepcluster.cluster._init import NAMES, SEEDINGS
+from sklearn_deepcluster.cluster._kmeans_layer import (
+    Alternation,
+    KMeansLayer,
+    KMeansLayerLoss,
+    LayerSchedule,
+    UnitKMeansLoss,
+    move_centers,
+    softness,
+    unit_centers,
+)
+from sklearn_deepcluster.cluster._softmax import softmax_log_proba
 from sklearn_deepcluster.representation import Autoencoder
-from sklearn_deepcluster.representation._base import BaseAutoencoder, n_epochs
+from sklearn_deepcluster.representation._base import n_epochs
+from sklearn_deepcluster.representation._raw import PassThrough, RawInput
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
-
-# Length of a step of the centres, in units of their norm.
-CENTER_STEP = 0.1
-# Least variance per dimension that "auto" turns into an alpha.
-MIN_VARIANCE = 1e-6
-
-
-class KMeansLayer(nn.Module):
-    r"""k-means as a linear layer: :math:`z_{ij} = W_j^T x_i + b_j`.
-
-    With :math:`W_j = 2 \alpha \Omega_j` and :math:`b_j = -\alpha \lVert \Omega_j \rVert^2` the
-    logits are :math:`\alpha \lVert x_i \rVert^2 - \alpha \lVert x_i - \Omega_j \rVert^2`: where it
-    starts. W and b are then trained as they are.
-
-    Parameters
-    ----------
-    weight : Tensor of shape (k, e)
-    bias : Tensor of shape (k,)
-    """
-
-    def __init__(self, weight, bias):
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
-        self.bias = nn.Parameter(bias.clone())
-
-    @classmethod
-    def at(cls, centers, alpha):
-        """The layer of k-means with these centres (k, e)."""
-        return cls(2.0 * alpha * centers, -alpha * centers.square().sum(1))
-
-    def forward(self, x):
-        """Return the logits (b, k) of features x (b, e), and the biases."""
-        return nn.functional.linear(x, self.weight, self.bias), self.bias
-
-
-class KMeansLayerLoss(nn.Module):
-    r"""The objective of k-meansNet, times :math:`\alpha` and without the mean of the biases.
-
-    .. math::
-        L = \frac{1}{b} \sum_{i \in B} \sum_j I_{ij} (\alpha \lVert x_i \rVert^2 - z_{ij})
-            + \frac{1}{k} \sum_j b_j , \qquad I_{ij} = \mathrm{softmax}_j(z_{ij})
-
-    Parameters
-    ----------
-    alpha : float
-    """
-
-    def __init__(self, alpha):
-        super().__init__()
-        self.alpha = alpha
-
-    def forward(self, outputs, x, index):
-        """Return the terms of the loss for a batch; "entropy" is that of the assignment."""
-        logits, bias = outputs
-        log_proba = logits.log_softmax(1)
-        proba = log_proba.exp()
-        norms = self.alpha * x.square().sum(1, keepdim=True)
-        loss = (proba * (norms - logits)).sum(1).mean() + bias.mean()
-        return {"loss": loss, "entropy": -(proba * log_proba).sum(1).mean().detach()}
-
-
-class LayerSchedule(Callback):
-    """After each round: stop if the loss settles or a cluster is lost, which is taken back."""
-
-    def __init__(self, layer, features, tol):
-        self.layer = layer
-        self.features = features
-        self.tol = tol
-        self.labels_ = self._labels()
-        self.kept_ = self._state()
-
-    @torch.no_grad()
-    def _labels(self):
-        return self.layer(self.features)[0].argmax(1)
-
-    def _state(self):
-        return {name: value.clone() for name, value in self.layer.state_dict().items()}
-
-    def on_epoch_end(self, net, **kwargs):
-        labels, before = self._labels(), self.labels_
-        net.history.record("label_change", float((labels != before).float().mean()))
-        if len(labels.unique()) < len(before.unique()):
-            self.layer.load_state_dict(self.kept_)
-            net.stop_training = True
-            return
-        self.labels_, self.kept_ = labels, self._state()
-        if len(net.history) > 1:
-            last, now = (row["train_loss"] for row in net.history[-2:])
-            net.stop_training |= abs(now - last) < self.tol * abs(now)
-
-
-def unit_centers(centers):
-    return nn.functional.normalize(centers, dim=1)
-
-
-def move_centers(centers, z, step=CENTER_STEP):
-    """Turn unit centres (k, e) towards the mean direction of their rows among z (b, e), in place.
-
-    A centre without a row stays.
-    """
-    members = nn.functional.one_hot((z @ centers.T).argmax(1), len(centers)).to(z.dtype)
-    centers.copy_(unit_centers(centers + step * unit_centers(members.T @ z)))
-
-
-class UnitKMeansLoss(nn.Module):
-    r"""The objective of TELL.
-
-    .. math::
-        L = \frac{1}{b d} \sum_{i \in B} \lVert x_i - g(z_i) \rVert^2
-            + \frac{\gamma}{2 b} \sum_{i \in B} \min_j \lVert z_i - \Omega_j \rVert^2
-
-    with features and centres of norm 1. In rounds that move the centres the second term is left
-    out, and the centres make a step towards their rows with every batch.
-
-    Parameters
-    ----------
-    centers : Tensor of shape (k, e)
-    reconstruction : nn.Module
-        Loss of the representation, the first term.
-    gamma : float
-    """
-
-    def __init__(self, centers, reconstruction, gamma):
-        super().__init__()
-        self.register_buffer("centers", unit_centers(centers))
-        self.reconstruction = reconstruction
-        self.gamma = gamma
-        self.moves_centers = False
-
-    def forward(self, outputs, x, index):
-        """Return the terms of the loss for a batch."""
-        z = outputs[0]
-        # Half the squared distance of two rows of norm 1.
-        distance = 1.0 - (z @ self.centers.T).max(1).values.mean()
-        terms = self.reconstruction(outputs, x, index)
-        error = terms.pop("loss")
-        terms |= {"distance": distance.detach(), "reconstruction": error.detach()}
-        if not self.moves_centers:
-            return {"loss": error + self.gamma * distance, **terms}
-        with torch.no_grad():
-            move_centers(self.centers, z.detach())
-        return {"loss": error, **terms}
-
-
-class Alternation(Callback):
-    """Rounds of centres and rounds of the network in turn; stop if few labels changed in both."""
-
-    def __init__(self, task, objective, tol):
-        self.task = task
-        self.objective = objective
-        self.tol = tol
-        self.labels_ = None
-
-    def on_epoch_begin(self, net, **kwargs):
-        self.objective.moves_centers = len(net.history) % 2 == 1  # the round that begins counts
-        if not self.objective.moves_centers:
-            return
-        z = self.task.embed()
-        labels = (z @ self.objective.centers.to(z.device).T).argmax(1)
-        if self.labels_ is not None:
-            change = float((labels != self.labels_).float().mean())
-            net.history.record("label_change", change)
-            net.stop_training |= change < self.tol
-        self.labels_ = labels
-
-
-def softness(z, labels, centers):
-    """The alpha of round Gaussians as wide as the clusters, one over twice their variance."""
-    variance = float((z - centers[labels]).square().mean())
-    return 0.5 / max(variance, MIN_VARIANCE)
-
-
-class PassThrough(nn.Identity):
-    """The encoder of ``"passthrough"``, told from an identity in a network of the user."""
-
-
-class RawInput(BaseAutoencoder):
-    """The representation ``"passthrough"``: the data themselves, at one scale."""
-
-    n_components = None
-
-    def __init__(self, *, device="auto", precision="auto", verbose=0, random_state=None):
-        self.device = device
-        self.precision = precision
-        self.verbose = verbose
-        self.random_state = random_state
-
-    def fit(self, X, y=None):
-        X = self._check_X(X, reset=True)
-        self.scale_ = root_mean_square(X)
-        self.module_ = self._build(seed=0)
-        self.history_ = {"loss": [0.0]}
-        return self
-
-    def _build(self, seed):
-        self.n_components_ = self.n_features_in_
-        return AutoencoderModule(PassThrough(), nn.Identity())
-
-    def _loss(self):
-        return None
 
 
 class KMeansNet(BaseDeepClusterer):
@@ -555,8 +356,6 @@ class KMeansNet(BaseDeepClusterer):
                 )
             if not self.normalize:
                 raise ValueError("variant='tell' needs normalize=True.")
-        if isinstance(self.autoencoder, str):
-            check_init(self.init, self.n_clusters, X.shape[1], self._init_names)
         if self.normalize and self.n_clusters > 2 and self._known_width(X) == 1:
             raise ValueError(
                 f"normalize=True turns an embedding of one component into 1 or -1, which cannot "
@@ -586,14 +385,7 @@ class KMeansNet(BaseDeepClusterer):
                 )
 
     def _known_width(self, X):
-        """Number of components where it is known before training, else None."""
-        if isinstance(self.autoencoder, str):
-            return X.shape[1]
-        autoencoder = self._autoencoder()
-        if isinstance(self.autoencoder, FrozenEstimator):
-            return autoencoder.n_components_
-        of_user = getattr(autoencoder, "module", None) is not None
-        return None if of_user else autoencoder.n_components
+        return X.shape[1] if isinstance(self.autoencoder, str) else super()._known_width(X)
 
     def _check_centers(self):
         """Refuse given centres that are equal, or, where they are scaled, become so or are 0."""
@@ -667,7 +459,7 @@ class KMeansNet(BaseDeepClusterer):
         return {**head, "alpha_": float(alpha)}, history
 
     def _log_proba(self, z, head):
-        return nn.functional.linear(z, head["coef_"], head["intercept_"]).log_softmax(1)
+        return softmax_log_proba(z, head["coef_"], head["intercept_"])
 
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None):
@@ -718,8 +510,8 @@ class KMeansNet(BaseDeepClusterer):
             stage = f"{type(self).__name__}: partial_fit"
             trainer.train(layer, loss, rows, seed=seed, stage=stage, epochs=1)
             head = {"coef_": layer.weight.detach(), "intercept_": layer.bias.detach()}
-        for name, value in head.items():
-            setattr(self, name, value.cpu().numpy() if torch.is_tensor(value) else value)
+        for name, value in fitted_head(head).items():
+            setattr(self, name, value)
         self.labels_ = self.predict(X)
         return self
 

@@ -27,7 +27,6 @@ class Merger:
     def __init__(self, neighbors, flow, labels, z):
         n, k = neighbors.shape
         count = labels.max() + 1
-        self._affinities = self._walks
         self.labels, self.z, self.flow = labels.copy(), z, flow
         self.hops = np.column_stack([np.arange(n), neighbors])
         self.tails, self.heads = np.repeat(np.arange(n), k), neighbors.ravel()
@@ -44,7 +43,10 @@ class Merger:
         self.sizes = np.zeros(2 * count)
         self.alive[:count], self.sizes[:count] = True, np.bincount(labels)
         self.n_alive = count
-        self.strengths = None
+        # Of the flow out of and into each cluster, its share.
+        inflow = np.bincount(self.heads, self.weights, minlength=n) + flow[:, 0]
+        self.strengths = np.bincount(labels, (1 + inflow) / (2 * n), minlength=2 * count)
+        self.by_modularity = False
         self._rank_all()
 
     def merge_until(self, n_clusters):
@@ -63,8 +65,7 @@ class Merger:
         new = len(self.members)
         self.alive[[a, b]], self.alive[new] = False, True
         self.sizes[new] = self.sizes[a] + self.sizes[b]
-        if self.strengths is not None:
-            self.strengths[new] = self.strengths[a] + self.strengths[b]
+        self.strengths[new] = self.strengths[a] + self.strengths[b]
         self.n_alive -= 1
         self.members.append(np.concatenate([self.members[a], self.members[b]]))
         self.labels[self.members[new]] = new
@@ -82,11 +83,7 @@ class Merger:
 
     def prefer_modularity(self):
         """From here on merge the pair that gains the most modularity."""
-        n = len(self.labels)
-        inflow = np.bincount(self.heads, self.weights, minlength=n) + self.flow[:, 0]
-        self.strengths = np.zeros(len(self.alive))
-        np.add.at(self.strengths, self.labels, (1 + inflow) / (2 * n))
-        self._affinities = self._modularity_gains
+        self.by_modularity = True
         self._rank_all()
 
     def _rank_all(self):
@@ -100,7 +97,8 @@ class Merger:
 
     def _rank(self, cluster):
         """Store the affinities of a cluster to all older ones and push the best."""
-        partners, affinities = self._affinities(cluster)
+        affinities_of = self._modularity_gains if self.by_modularity else self._walks
+        partners, affinities = affinities_of(cluster)
         older = partners < cluster
         self.rows[cluster] = partners[older], affinities[older]
         self._push(cluster)

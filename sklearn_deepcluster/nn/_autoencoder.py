@@ -174,9 +174,9 @@ def conv_encoder(
     channels, height, width = sample_shape
     layers = []
     sizes = conv_sizes(height, width, kernel_sizes)
-    for level, n_out in enumerate(filters):
-        kernel = _kernel(sizes[level], kernel_sizes[level])
-        n_in = (channels, *filters)[level]
+    inputs = (channels, *filters)
+    for n_in, n_out, size, side in zip(inputs, filters, sizes, kernel_sizes, strict=False):
+        kernel = _kernel(size, side)
         layer = nn.utils.skip_init(Conv2d, n_in, n_out, stride=2, dtype=torch.float32, **kernel)
         layers += _dropout(dropout)
         layers += [initialize(layer, generator), ACTIVATIONS[activation]()]

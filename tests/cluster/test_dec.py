@@ -12,7 +12,7 @@ from torch import nn
 from sklearn_deepcluster import DEC
 from sklearn_deepcluster._engine import Rows, Trainer, generator
 from sklearn_deepcluster._engine._rows import shuffled_order
-from sklearn_deepcluster.cluster._base import Task
+from sklearn_deepcluster.cluster._task import Task
 from sklearn_deepcluster.nn import AutoencoderModule
 
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ from sklearn_deepcluster import DEKM
 from sklearn_deepcluster._engine import Rows, Trainer, generator
 from sklearn_deepcluster._engine._rows import shuffled_order
 from sklearn_deepcluster.cluster import _dekm
-from sklearn_deepcluster.cluster._base import Task
 from sklearn_deepcluster.cluster._dekm import KMeansRefresh, RotatedTargetLoss, label_change
+from sklearn_deepcluster.cluster._task import Task
 from sklearn_deepcluster.nn import AutoencoderModule
 
 CPU = torch.device("cpu")

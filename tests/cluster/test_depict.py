@@ -17,10 +17,10 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import DEPICT, Autoencoder, ConvAutoencoder
-from sklearn_deepcluster.cluster._depict import (
+from sklearn_deepcluster.cluster._depict import match_classes
+from sklearn_deepcluster.cluster._softmax import (
     SoftmaxClusteringLoss,
     SoftmaxRefresh,
-    match_classes,
     nearest_mean_softmax,
 )
 from sklearn_deepcluster.losses import ReconstructionLoss, target_distribution

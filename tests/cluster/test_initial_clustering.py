@@ -9,8 +9,9 @@ from sklearn.mixture import GaussianMixture
 
 from sklearn_deepcluster import DEC, DEKM, IDEC
 from sklearn_deepcluster.cluster import _base, _init
-from sklearn_deepcluster.cluster._base import Run, _best_run, _try_run
+from sklearn_deepcluster.cluster._base import _best_run, _try_run
 from sklearn_deepcluster.cluster._init import cluster_means
+from sklearn_deepcluster.cluster._task import Run
 
 
 def quick(frozen, cls=DEC, **params):

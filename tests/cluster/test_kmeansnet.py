@@ -14,7 +14,7 @@ from torch.autograd import gradcheck
 
 from sklearn_deepcluster import DEC, Autoencoder, KMeansNet, load_model, save_model
 from sklearn_deepcluster.cluster._init import seed_rows
-from sklearn_deepcluster.cluster._kmeansnet import (
+from sklearn_deepcluster.cluster._kmeans_layer import (
     KMeansLayer,
     KMeansLayerLoss,
     UnitKMeansLoss,

@@ -1,0 +1,140 @@
+"""The soft-max layer of DEPICT: its objective, its schedule, its start."""
+
+import copy
+
+import torch
+from torch import nn
+
+from sklearn_deepcluster._engine import Callback
+from sklearn_deepcluster.cluster._init import within_variance
+from sklearn_deepcluster.cluster._task import watch_labels
+
+# Labels drift if this many times as many change as at the calmest refresh before, and more than
+# so many times `tol`.
+DRIFT_FACTOR = 2.0
+DRIFT_TOLERANCE = 10.0
+
+
+def softmax_log_proba(z, weight, bias):
+    """Log-probabilities (b, k) of embedded rows z (b, e) by a soft-max layer."""
+    return nn.functional.linear(z, weight, bias).log_softmax(1)
+
+
+class SoftmaxClusteringLoss(nn.Module):
+    r"""The objective of DEPICT.
+
+    .. math::
+        L = -\frac{1}{b} \sum_{i \in B} \sum_k q_{ik} \log \tilde p_{ik} + \lambda R
+
+    with the soft-max :math:`\tilde p` of the noisy embedding and the reconstruction error R of the
+    representation, hidden layers included. ``targets``, q of all rows (n, k), are set by the
+    schedule.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (k, e)
+    bias : Tensor of shape (k,)
+        Start of the soft-max; both are learned.
+    reconstruction : nn.Module
+        Loss of the representation.
+    lam : float
+    """
+
+    def __init__(self, weight, bias, reconstruction, lam):
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.bias = nn.Parameter(bias.clone())
+        self.reconstruction = reconstruction
+        self.lam = lam
+        self.targets = None
+
+    def log_proba(self, z):
+        """Log-probabilities (b, k) of embedded rows z (b, e)."""
+        return softmax_log_proba(z, self.weight, self.bias)
+
+    def forward(self, outputs, x, index):
+        """Return the terms of the loss for a batch."""
+        entropy = -(self.targets[index] * self.log_proba(outputs[0])).sum(1).mean()
+        terms = self.reconstruction(outputs, x, index)
+        error = terms.pop("loss")
+        loss = entropy + self.lam * error
+        return {"loss": loss, "cross_entropy": entropy, "reconstruction": error.detach(), **terms}
+
+
+class SoftmaxRefresh(Callback):
+    """Before each epoch: soft-max of all clean rows, new targets; stop if few labels changed.
+
+    Also stop, and go back to the calmest refresh, where the labels drift: on noise that hides
+    what tells two clusters apart, the larger one takes rows from the smaller, ever more.
+
+    Parameters
+    ----------
+    task : Task
+    objective : SoftmaxClusteringLoss
+        Its ``targets`` are those of the warm-up.
+    targets : callable
+        Makes targets (n, k) of probabilities (n, k).
+    tol : float
+    known : tuple of (rows, clusters), int Tensors
+        Rows whose target is one cluster for good.
+    warm_up : int
+        Epochs before the first refresh.
+    """
+
+    def __init__(self, task, objective, targets, tol, known, warm_up):
+        self.task = task
+        self.objective = objective
+        self.make_targets = targets
+        self.tol = tol
+        self.known = known
+        self.warm_up = warm_up
+        self.labels_ = None
+        self.calmest_ = 1.0, None
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) <= self.warm_up:  # the epoch that begins counts
+            return
+        with torch.no_grad():
+            z = self.task.embed().to(self.objective.weight.device)
+            p = self.objective.log_proba(z).exp()
+            self.objective.targets = pin(self.make_targets(p), self.known)
+        labels = p.argmax(1)
+        change = watch_labels(net, self.labels_, labels, self.tol)
+        if change is not None and self.tol > 0:
+            self._watch_drift(net, change)
+        self.labels_ = labels
+
+    def _watch_drift(self, net, change):
+        """Keep the state of the least change; return to it if the labels drift."""
+        parts = net.module_, self.objective
+        least, state = self.calmest_
+        if change <= least:
+            self.calmest_ = change, [copy.deepcopy(part.state_dict()) for part in parts]
+        elif change > max(DRIFT_TOLERANCE * self.tol, DRIFT_FACTOR * least):
+            for part, kept in zip(parts, state, strict=True):
+                part.load_state_dict(kept)
+            net.stop_training = True
+
+
+def nearest_mean_softmax(z, labels, centers):
+    """Weights (k, e) and biases (k,) of the soft-max that is the posterior of round Gaussians.
+
+    Its clusters are those of the nearest centre wherever the origin lies; the width is that of the
+    clusters.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n, e)
+    labels : int Tensor of shape (n,)
+    centers : Tensor of shape (k, e)
+    """
+    variance = within_variance(z, labels, centers)
+    return centers / variance, -0.5 * centers.square().sum(1) / variance
+
+
+def pin(targets, known):
+    """Set the target of known rows to their cluster alone."""
+    rows, clusters = known
+    targets[rows] = 0.0
+    targets[rows, clusters] = 1.0
+    return targets
