@@ -8,9 +8,14 @@ from sklearn_deepcluster.cluster import (
     IDEC,
     GraphAgglomerative,
     KMeansNet,
+    KNet,
 )
 from sklearn_deepcluster.persistence import load_model, save_model
-from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
+from sklearn_deepcluster.representation import (
+    Autoencoder,
+    ConvAutoencoder,
+    IdentityAutoencoder,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -23,7 +28,9 @@ __all__ = [
     "Autoencoder",
     "ConvAutoencoder",
     "GraphAgglomerative",
+    "IdentityAutoencoder",
     "KMeansNet",
+    "KNet",
     "__version__",
     "load_model",
     "save_model",

@@ -49,12 +49,27 @@ TINY = {
         "lr": 1e-2,
     },
     "GraphAgglomerative": lambda: {},
+    "IdentityAutoencoder": lambda: {
+        "start": "pretrain",
+        "hidden_layer_sizes": (32,),
+        "max_epochs": 1,
+        "min_steps": 40,
+        "batch_size": 64,
+        "lr": 1e-2,
+    },
     "IDEC": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS},
     "KMeansNet": lambda: {
         "autoencoder": tiny_autoencoder(embedding_activation="unit_norm"),
         **_ROUNDS,
         "lr": 1e-2,
         "tol": 0.0,
+    },
+    "KNet": lambda: {
+        "autoencoder": tiny_autoencoder(),
+        "max_steps": 20,
+        "n_refine": 1,
+        "update_interval": 10,
+        "lr": 1e-2,
     },
 }
 

@@ -555,7 +555,7 @@ def test_a_loaded_model_goes_on_with_warm_start(name, tmp_path):
     assert_same_fit(estimator.fit(X), load_model(tmp_path / "model").fit(X))
 
 
-@every_clusterer
+@pytest.mark.parametrize("name", [n for n in CLUSTERERS if accepts(n, "init")])
 def test_array_parameters_are_saved(name, tmp_path):
     X, _ = blobs()
     centers = fitted(name).cluster_centers_

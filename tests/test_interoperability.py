@@ -44,6 +44,7 @@ from tests._instances import (
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
 every_clusterer = pytest.mark.parametrize("name", CLUSTERERS)
+every_initialised = pytest.mark.parametrize("name", [n for n in CLUSTERERS if accepts(n, "init")])
 
 
 @pytest.fixture
@@ -242,7 +243,7 @@ def test_set_output_and_names_of_the_embedding(name):
     )
     estimator = tiny(name).set_output(transform="pandas").fit(frame)
     Z = estimator.transform(frame)
-    expected = [f"{name.lower()}{i}" for i in range(2)]
+    expected = [f"{name.lower()}{i}" for i in range(estimator.n_components_)]
     assert list(estimator.get_feature_names_out()) == list(Z.columns) == expected
     assert list(Z.index) == list(frame.index)
     assert (Z.dtypes == np.float32).all()
@@ -389,14 +390,19 @@ def test_fit_leaves_the_parameters_alone(name):
 
 # -- searches ------------------------------------------------------------------------------------
 
-SMALL = {
-    "autoencoder__max_epochs": [1],
-    "autoencoder__min_steps": [40],
-    "autoencoder__n_components": [2, 3],
-}
+SMALL = {"autoencoder__max_epochs": [1], "autoencoder__min_steps": [40]}
+# Of each the last parameter decides how wide the embedding or its network is.
 SMALL_NETWORK = {
-    "Autoencoder": {"autoencoder__hidden_layer_sizes": [(16,)]},
-    "ConvAutoencoder": {"autoencoder__filters": [(4,)], "autoencoder__kernel_sizes": [(3,)]},
+    "Autoencoder": {
+        "autoencoder__hidden_layer_sizes": [(16,)],
+        "autoencoder__n_components": [2, 3],
+    },
+    "ConvAutoencoder": {
+        "autoencoder__filters": [(4,)],
+        "autoencoder__kernel_sizes": [(3,)],
+        "autoencoder__n_components": [2, 3],
+    },
+    "IdentityAutoencoder": {"autoencoder__hidden_layer_sizes": [(32,), (64,)]},
 }
 
 
@@ -411,7 +417,11 @@ def test_grid_search_reaches_into_the_default_autoencoder(name):
     ).fit(X, y)
     assert search.best_score_ > 0.9
     best = search.best_estimator_
-    assert best.transform(X).shape[1] == search.best_params_["autoencoder__n_components"]
+    chosen = best.autoencoder.get_params()
+    assert (
+        search.best_params_.items() <= {f"autoencoder__{k}": v for k, v in chosen.items()}.items()
+    )
+    assert best.transform(X).shape[1] == chosen.get("n_components", N_FEATURES)
     assert type(best.autoencoder) is type(PUBLIC[name]()._default_autoencoder())
     assert estimator.autoencoder is None
     np.testing.assert_array_equal(search.predict(X), best.labels_)
@@ -638,7 +648,7 @@ def test_n_init_leaves_out_a_run_that_diverged(name, monkeypatch):
             tiny(name, n_init=2).fit(X)
 
 
-@every_clusterer
+@every_initialised
 @pytest.mark.parametrize("kind", ["array", "list", "KMeans", "agglomerative"])
 def test_init_takes_centres_and_any_clusterer(name, kind):
     X, y = blobs()

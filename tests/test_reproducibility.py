@@ -48,7 +48,9 @@ def noisy(name, **params):
     if name == "DEKM":
         params["target"] = "random"
     prefix = "autoencoder__" if name in CLUSTERERS else ""
-    return tiny(name, **params).set_params(**{f"{prefix}noise": 0.2})
+    estimator = tiny(name, **params)
+    draws = {f"{prefix}noise": 0.2} if accepts(name, f"{prefix}noise") else {}
+    return estimator.set_params(**draws)
 
 
 @every_estimator

@@ -137,14 +137,16 @@ class Batches:
     With ``steps=None`` an epoch visits every row once in a new order, in batches whose sizes
     differ by at most one (no tiny last batch). With ``steps=s`` an epoch is `s` batches from one
     fixed order, drawn once, in which the position goes on from epoch to epoch and wraps around;
-    the last epoch is shorter where `max_steps` says so.
+    the last epoch is shorter where `max_steps` says so. With ``reshuffle`` the order is drawn anew
+    whenever less than a batch of it is left, so that every pair of rows can meet in a batch.
     """
 
-    def __init__(self, rows, batch_size, generator, *, steps=None, max_steps=None):
+    def __init__(self, rows, batch_size, generator, *, steps=None, max_steps=None, reshuffle=False):
         self.rows = rows
         self.batch_size = min(batch_size or len(rows), len(rows))
         self.generator = generator
         self.steps = steps
+        self.reshuffle = reshuffle
         self._steps_left = float("inf") if max_steps is None else max_steps
         self._position = 0
         self._order = None if steps is None else self._new_order()
@@ -171,5 +173,9 @@ class Batches:
         n, b = len(self.rows), self.batch_size
         for _ in range(min(self.steps, self._steps_left)):
             self._steps_left -= 1
+            if self.reshuffle and self._position + b > n:
+                self._order, self._position = self._new_order(), 0
             yield self._order[(self._position + torch.arange(b)) % n]
-            self._position = (self._position + b) % n
+            self._position += b
+            if not self.reshuffle:
+                self._position %= n

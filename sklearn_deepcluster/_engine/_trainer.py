@@ -81,6 +81,7 @@ class Trainer:
         epochs,
         steps=None,
         max_steps=None,
+        reshuffle=False,
         noise=False,
         schedule=(),
     ):
@@ -102,6 +103,8 @@ class Trainer:
             Steps per epoch; None visits every row once.
         max_steps : int or None
             Steps in all, where the last epoch is to be shorter.
+        reshuffle : bool
+            With `steps`: draw a new order whenever the rows were gone through.
         noise : bool
             Switch on the corruption layers of `module`.
         schedule : sequence of skorch callbacks
@@ -112,7 +115,14 @@ class Trainer:
         FloatingPointError
             If the loss leaves the finite numbers.
         """
-        batches = Batches(rows, self.batch_size, generator(seed), steps=steps, max_steps=max_steps)
+        batches = Batches(
+            rows,
+            self.batch_size,
+            generator(seed),
+            steps=steps,
+            max_steps=max_steps,
+            reshuffle=reshuffle,
+        )
         self.check_batch_norm(module, batches.smallest)
         net = self._net(module, objective, stage, epochs, schedule)
         corruptions = [m for m in module.modules() if noise and isinstance(m, Corruption)]

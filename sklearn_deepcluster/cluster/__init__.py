@@ -7,5 +7,6 @@ from sklearn_deepcluster.cluster._depict import DEPICT
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
 from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
+from sklearn_deepcluster.cluster._knet import KNet
 
-__all__ = ["DCEC", "DEC", "DEKM", "DEPICT", "IDEC", "GraphAgglomerative", "KMeansNet"]
+__all__ = ["DCEC", "DEC", "DEKM", "DEPICT", "IDEC", "GraphAgglomerative", "KMeansNet", "KNet"]

@@ -54,7 +54,7 @@ class Task:
             )
         return z
 
-    def train(self, objective, *, rounds, schedule, steps=None, max_steps=None, noise=False):
+    def train(self, objective, *, rounds, schedule, **options):
         """Train module and objective for up to `rounds` rounds of `steps` steps, or one epoch."""
         return self.trainer.train(
             self.module,
@@ -63,10 +63,8 @@ class Task:
             seed=self.seed,
             stage=self.stage,
             epochs=rounds,
-            steps=steps,
-            max_steps=max_steps,
-            noise=noise,
             schedule=[schedule],
+            **options,
         )
 
 

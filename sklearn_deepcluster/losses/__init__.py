@@ -1,7 +1,7 @@
 """Objectives and their parts, in torch only."""
 
 from sklearn_deepcluster.losses._dekm import dekm_targets, scatter_rotation, within_scatter
-from sklearn_deepcluster.losses._reconstruction import ReconstructionLoss
+from sklearn_deepcluster.losses._reconstruction import IdentityLoss, ReconstructionLoss
 from sklearn_deepcluster.losses._student_t import (
     EPS,
     kl_divergence,
@@ -12,6 +12,7 @@ from sklearn_deepcluster.losses._student_t import (
 
 __all__ = [
     "EPS",
+    "IdentityLoss",
     "ReconstructionLoss",
     "dekm_targets",
     "kl_divergence",

@@ -1,4 +1,4 @@
-"""Reconstruction of the input and of hidden layers."""
+"""Reconstruction of the input, of hidden layers, and by the embedding itself."""
 
 from torch import nn
 
@@ -35,3 +35,17 @@ class ReconstructionLoss(nn.Module):
         pairs = zip(hidden[::2], hidden[1::2], strict=True)
         error = sum(nn.functional.mse_loss(back, clean) for clean, back in pairs)
         return {"loss": loss + self.hidden_weight * error, "hidden": error.detach()}
+
+
+class IdentityLoss(nn.Module):
+    r"""Error of embedding and reconstruction as copies of the input (Wu et al., KNet, Eq. 5.12).
+
+    .. math:: L = \frac{1}{b d} \sum_{i \in B} \lVert x_i - f(x_i) \rVert^2
+              + \lVert x_i - g(f(x_i)) \rVert^2
+    """
+
+    def forward(self, outputs, x, index):
+        """Return the terms of the loss for the batch x."""
+        embedding = nn.functional.mse_loss(outputs[0], x)
+        loss = embedding + nn.functional.mse_loss(outputs[1], x)
+        return {"loss": loss, "embedding": embedding.detach()}

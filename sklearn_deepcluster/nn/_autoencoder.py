@@ -131,6 +131,37 @@ def mlp(sizes, generator, *, activation="relu", output_activation="identity", dr
     return _stack(layers)
 
 
+def identity_mlp(n_features, width, n_hidden, generator):
+    """Return a multilayer perceptron of ReLUs that maps every row to itself.
+
+    The first layer takes x to (R x, -R x) with a random R of orthonormal columns, the hidden ones
+    pass it on, and the last one takes the difference and undoes R: relu(t) - relu(-t) = t. Unlike
+    copies of the features, no two units are alike, so training uses the whole width.
+
+    Parameters
+    ----------
+    n_features : int
+    width : int
+        Units of each hidden layer; even, and at least twice `n_features`.
+    n_hidden : int
+        Number of hidden layers.
+    generator : torch.Generator
+        For R.
+    """
+    draws = torch.randn(width // 2, n_features, generator=generator, dtype=torch.float64)
+    frame = torch.linalg.qr(draws).Q.float()
+    weights = [torch.cat([frame, -frame]), *[torch.eye(width)] * (n_hidden - 1)]
+    weights.append(torch.cat([frame, -frame]).T)
+    layers = []
+    for weight in weights:
+        layer = nn.utils.skip_init(nn.Linear, *weight.T.shape, dtype=torch.float32)
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            layer.bias.zero_()
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
 def tied_decoder(encoder, *, activation="relu", output_activation="identity"):
     """Return the decoder that mirrors an MLP `encoder` with its weights transposed."""
     linears = [layer for layer in encoder if isinstance(layer, nn.Linear)][::-1]

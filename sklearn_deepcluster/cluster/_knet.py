@@ -1,0 +1,632 @@
+"""KNet: deep kernel learning for clustering.
+
+Reference: Wu, Khan, Ioannidis, Dy, "Deep Kernel Learning for Clustering" (SDM 2020) and its code.
+Implemented: algorithm 1 with both updates of U (Eq. 5.14-5.16, the sign of 5.15 corrected), the
+start of Eq. 5.12 and an exact one, the hard refinement of the code, training on a subset.
+
+Deviations, all of them options. One step of the encoder for the initial U, until the HSIC has all
+but stopped to rise, instead of many that follow U: the alternation drifts. The labels of the
+hard phase maximise the HSIC itself (kernel k-means on its leading eigenvectors), where the code
+normalises the rows of U; its targets are orthonormal indicators, where those of the code are 0 and
+1. The kernel has a zero diagonal, as in the code. Bigger batches, pairs weighted so that lam does
+not depend on their size.
+"""
+
+import dataclasses
+import numbers
+import warnings
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from torch import nn
+
+from sklearn_deepcluster._engine import Callback, Rows, generator
+from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.cluster._base import BaseDeepClusterer
+from sklearn_deepcluster.cluster._dekm import label_change
+from sklearn_deepcluster.kernels import (
+    KernelOperator,
+    cluster_indicator,
+    gaussian_kernel,
+    hsic_factor,
+    kernel_gib,
+    leading_eigenvectors,
+    median_distance,
+    projector_distance,
+    spectrum_subset,
+    stiefel_ascent,
+)
+from sklearn_deepcluster.kernels._subset import REFERENCE_ROWS
+from sklearn_deepcluster.representation import IdentityAutoencoder
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+
+# Greatest kernel matrix that is stored; beyond, a subset or blocks must be asked for.
+MAX_KERNEL_GIB = 2.0
+# Rows on which the HSIC is followed during a step of the encoder.
+_WATCHED_ROWS = 2000
+_KMEANS_STARTS = 10
+
+
+class HSICLoss(nn.Module):
+    r"""The objective of a batch B, which estimates that of all n rows without bias.
+
+    .. math:: L = -\frac{n (n - 1)}{b (b - 1)} \sum_{i \ne j \in B} (v_i \cdot v_j)
+              \exp\Bigl(-\frac{\lVert f(x_i) - f(x_j) \rVert^2}{2 \sigma^2}\Bigr)
+              + \lambda \frac{n}{b} \sum_{i \in B} \lVert x_i - g(f(x_i)) \rVert^2
+
+    The factor V (n, c) of the weights is set by the schedule.
+    """
+
+    def __init__(self, sigma, lam):
+        super().__init__()
+        self.sigma = sigma
+        self.lam = lam
+        self.factor = None
+
+    def value(self, z, index):
+        """HSIC of rows with the embedding z, scaled to all rows; the diagonal left out."""
+        b, n = len(z), len(self.factor)
+        if b < 2:
+            return 0.0 * z.sum()
+        v = self.factor[index]
+        weights = v @ v.T
+        weights = weights - torch.diag(weights.diagonal())
+        scale = n * (n - 1) / (b * (b - 1))
+        return scale * (weights * gaussian_kernel(z, z, self.sigma)).sum()
+
+    def forward(self, outputs, x, index):
+        """Return the terms of the loss of a batch."""
+        hsic = self.value(outputs[0], index)
+        terms = {"loss": -hsic, "hsic": hsic.detach()}
+        if self.lam > 0:
+            error = (x - outputs[1]).square().sum() * (len(self.factor) / len(x))
+            terms["loss"] = terms["loss"] + self.lam * error
+            terms["reconstruction"] = error.detach()
+        return terms
+
+
+class Alternation(Callback):
+    """Between rounds: has the encoder converged, then a new U or new labels; stop if they stay.
+
+    Parameters
+    ----------
+    task : Task
+    objective : HSICLoss
+    estimator : KNet
+    """
+
+    def __init__(self, task, objective, estimator):
+        self.task = task
+        self.objective = objective
+        self.estimator = estimator
+        order = torch.randperm(len(task.rows), generator=generator(task.seed))
+        self.watched = order[:_WATCHED_ROWS].sort().values
+        self.value = -np.inf
+        # Trainings so far for the present U, changes of U, changes of labels.
+        self.n_inner = self.n_soft = self.n_hard = 0
+        self.labels = None
+
+    def begin(self, labels=None):
+        """Set the first target: the eigenvectors of the start, or `labels` to go on from."""
+        estimator = self.estimator
+        operator = self._operator(self.task.embed())
+        self._check_isolated(operator)
+        k = estimator.n_vectors or estimator.n_clusters
+        self.u, values = leading_eigenvectors(operator, k)
+        self.patience = estimator.inner_tol
+        if estimator.normalize_degree:
+            # Where the kernel is all but separated from the start, its clusters are certain, and
+            # the encoder is to follow them to the end.
+            self.patience *= max(0.0, 1.0 - float(values.mean()))
+        if labels is None and estimator.max_iter == 0:
+            labels = self._rounded(values)
+        self._set_target(operator, labels)
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 1:  # nothing was trained yet
+            return
+        z = self.task.embed()
+        if self.labels is None and not self._converged(z):
+            return
+        operator = self._operator(z)
+        before = self.u
+        self.u, values = self._updated(operator)
+        moved = projector_distance(before, self.u)
+        net.history.record("projector_distance", moved)
+        net.history.record("spectral_hsic", float(values.sum()))
+        labels = None
+        if self.labels is not None:
+            labels = self._rounded(values)
+            change = label_change(self.labels, labels)
+            net.history.record("label_change", change)
+            self.n_hard += 1
+            net.stop_training |= change < self.estimator.tol
+            net.stop_training |= self.n_hard == self.estimator.n_refine
+        else:
+            self.n_soft += 1
+            if moved < self.estimator.tol or self.n_soft == self.estimator.max_iter:
+                net.stop_training |= self.estimator.n_refine == 0
+                labels = self._rounded(values)
+        self._set_target(operator, labels)
+
+    def _operator(self, z):
+        estimator = self.estimator
+        return KernelOperator(
+            z,
+            self.objective.sigma,
+            zero_diagonal=estimator.zero_diagonal,
+            normalize_degree=estimator.normalize_degree,
+            block_size=estimator.block_size,
+        )
+
+    def _check_isolated(self, operator):
+        n_isolated = int(operator.isolated.sum())
+        what = f"the bandwidth sigma_={self.objective.sigma:.3g}"
+        if len(operator) == 1:
+            return
+        if n_isolated == len(operator):
+            raise ValueError(
+                f"sigma is too small: with {what} no row has a neighbour. Raise sigma or "
+                "sigma_scale."
+            )
+        if n_isolated:
+            warnings.warn(
+                f"With {what} {n_isolated} of {len(operator)} rows have no neighbours: they take "
+                "no part in the training and join the nearest cluster.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _set_target(self, operator, labels):
+        """Train for U, or for the clusters where there are labels."""
+        u = self.u
+        if labels is not None:
+            u = cluster_indicator(torch.from_numpy(labels), self.estimator.n_clusters)
+            self.objective.lam = 0.0
+        factor = hsic_factor(u, operator.scaling)
+        self.objective.factor = factor.float().to(self.task.trainer.device)
+        self.labels = labels
+        self.value, self.n_inner = -np.inf, 0
+
+    def _converged(self, z):
+        """Whether the encoder gains no more, or has been trained for long enough."""
+        device = self.task.trainer.device
+        value = float(self.objective.value(z[self.watched].to(device), self.watched))
+        gain, self.value = value - self.value, value
+        self.n_inner += 1
+        most = -(-self.estimator.max_steps // self.estimator.update_interval)
+        return gain <= self.patience * abs(value) or self.n_inner >= most
+
+    def _updated(self, operator):
+        """U for the present embedding, as eigenvectors, and their eigenvalues."""
+        if self.estimator.update == "eig":
+            return leading_eigenvectors(operator, self.u.shape[1], start=self.u)
+        u, _ = stiefel_ascent(operator, self.u, max_iter=self.estimator.stiefel_max_iter)
+        values, rotation = torch.linalg.eigh(u.T @ (operator @ u))
+        return u @ rotation.flip(1), values.flip(0)
+
+    def _rounded(self, values):
+        """Labels from U, whose columns have these eigenvalues."""
+        if self.estimator.rounding == "kernel":
+            points = self.u * values.clamp_min(0.0).sqrt()
+        else:
+            points = nn.functional.normalize(self.u, dim=1)
+        kmeans = KMeans(
+            self.estimator.n_clusters, n_init=_KMEANS_STARTS, random_state=self.task.seed
+        )
+        return kmeans.fit(points.numpy()).labels_.astype(np.int64)
+
+
+class KNet(BaseDeepClusterer):
+    """Deep kernel learning for clustering.
+
+    An encoder that starts as the identity is trained until the Gaussian kernel of the embedding
+    has the clusters of its own leading eigenvectors as dense, separate blocks: it maximises the
+    dependence (HSIC) between kernel and spectral embedding U. Clusters of any shape become
+    round, so k-means on the embedding finds them, also for new samples.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+
+    autoencoder : IdentityAutoencoder, Autoencoder, ConvAutoencoder or FrozenEstimator, \
+            default=None
+        The representation to start from; None is ``IdentityAutoencoder(start=start)``, which
+        starts from the data. From another one the kernel is learned on top of its
+        embedding. It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is
+        used as it is, and not changed. Its ``random_state=None``, ``device="auto"`` and
+        ``precision="auto"`` take the values given here.
+
+    start : {"identity", "pretrain"}, default="identity"
+        How the default `autoencoder` becomes the identity: exactly, without training, or by
+        training (Eq. 5.12), as in the paper.
+
+    sigma : float or "median", default="median"
+        Bandwidth of the kernel, in units of the embedding: those of X where X is standardised.
+        "median" is the median distance between two rows of the embedding at the start.
+
+    sigma_scale : float, default=1.0
+        Multiplies `sigma`. 1 is for clusters that are clouds; 0.1 for thin, winding ones such as
+        spirals, which a wide kernel does not see.
+
+    lam : float, default=0.0
+        Weight of the squared error of the reconstruction, summed over all rows, relative to the
+        HSIC (which is at most about `n_clusters` at the start). It holds the embedding back near
+        the data. The hard phase is always without, as in the authors' code: to study lam, set
+        ``n_refine=0``.
+
+    update : {"eig", "stiefel"}, default="eig"
+        How U follows the embedding: eigenvectors (KNet_EIG), or ascent on the Stiefel manifold
+        from the last U (KNet_SMA).
+
+    n_vectors : int, default=None
+        Columns of U; None is `n_clusters`. Of c separate clusters c - 1 columns tell all, as the
+        kernel is centred; where they overlap, the next one often helps.
+
+    rounding : {"kernel", "rows"}, default="kernel"
+        How labels are read from U in the hard phase. "kernel" is k-means on U times the roots of
+        its eigenvalues, which maximises the HSIC over clusterings (kernel k-means); "rows", as in
+        the authors' code, is k-means on U with rows of norm 1.
+
+    zero_diagonal : bool, default=True
+        Leave out the kernel of each row with itself, as the authors' code does; otherwise a
+        remote row makes a cluster of its own.
+
+    normalize_degree : bool, default=True
+        Divide the kernel by the degrees of its rows; False is an option of the authors' code.
+
+    max_samples : int, float, "spectrum" or None, default=None
+        Rows to train with, drawn at random; the others are assigned by ``predict``. A float is
+        a fraction. "spectrum" draws the smallest subset whose kernel has the leading eigenvalues
+        of all, within .005, in steps of 5 %, at most 2,000. None trains with all.
+
+    block_size : int, default=None
+        Compute this many rows of the kernel matrix at a time, again for every product, in
+        O(n_samples * block_size) memory. None stores the matrix.
+
+    max_iter : int, default=1
+        Soft rounds at most: the encoder is trained for the U of the last embedding until it
+        gains no more, then U follows. More than one is the paper's alternation, which drifts:
+        the HSIC can be raised by splitting clusters. 0 starts with the hard phase.
+
+    n_refine : int, default=9
+        Hard rounds at most: `update_interval` steps for the clusters that are read from U, then
+        U and labels follow. 0 leaves this phase out; it is in the authors' code alone.
+
+    update_interval : int, default=50
+        Optimisation steps between two looks at the convergence.
+
+    inner_tol : float, default=0.15
+        A soft round ends when the HSIC has gained a smaller fraction in `update_interval` steps.
+        It is multiplied by 1 minus the mean leading eigenvalue of the start, which is near 0
+        where the kernel separates the clusters: then the encoder follows to the end. Later it
+        would only learn the errors of U by heart.
+
+    max_steps : int, default=2000
+        Optimisation steps per soft round, at most.
+
+    tol : float, default=1e-2
+        The soft phase ends when U has moved less (distance of the projectors, in [0, 1]), the hard
+        phase when a smaller fraction of the labels has changed.
+
+    stiefel_max_iter : int, default=50
+        Iterations of each ascent with ``update="stiefel"``.
+
+    batch_size : int, default=64
+        Rows per step; more than there are rows means one batch. The paper has 5.
+
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
+            default="adam"
+        Optimiser, or a subclass of ``torch.optim.Optimizer``.
+
+    lr : float, default=1e-3
+        Learning rate.
+
+    momentum : float, default=0.9
+        Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    n_init : int, default=1
+        Number of whole runs with different seeds; the one with the best
+        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
+
+    n_jobs : int, default=None
+        Number of runs at a time, through joblib.
+
+    memory : str, path or joblib.Memory, default=None
+        Where to cache the fitted representation, so that fits which differ in clustering
+        parameters alone train it once. Needs an integer `random_state`.
+
+    warm_start : bool, default=False
+        Go on from the network, the bandwidth and the centres of the previous fit, in the hard
+        phase.
+
+    callbacks : list of skorch callbacks, default=None
+        Copied and given to the inner skorch net.
+
+    net_params : dict, default=None
+        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
+
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one.
+
+    precision : {"auto", "float32", "bfloat16"}, default="float32"
+        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
+        it, which is coarse beside a narrow kernel and no faster in narrow layers. Losses,
+        weights and predictions are always float32.
+
+    verbose : int, default=0
+        1 shows progress bars.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything. The global generators are not used.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each training sample; equals ``predict`` of the training data.
+
+    cluster_centers_ : ndarray of shape (n_clusters, n_components)
+        Centres in the embedding, by k-means.
+
+    sigma_ : float
+        Bandwidth of the kernel, `sigma_scale` included.
+
+    module_ : torch.nn.Module
+        The encoder, with ``encode`` (and ``decode`` with `lam`); it works on X / ``scale_``.
+
+    history_ : dict of lists
+        Per `update_interval` steps: "loss", "hsic" (with U as it was), with `lam`
+        "reconstruction"; where U has followed "projector_distance" and "spectral_hsic" (the
+        sum of its eigenvalues), in the hard phase "label_change"; and "pretraining_loss" of the
+        representation.
+
+    loss_ : float
+        Loss of the last `update_interval` steps.
+
+    n_iter_ : int
+        Number of `update_interval` steps.
+
+    scale_ : float
+        Divisor of the input.
+
+    embedding_variance_ : float
+        Total variance of the training embedding.
+
+    n_components_ : int
+        Dimension of the embedding.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X had names.
+
+    See Also
+    --------
+    IdentityAutoencoder : The network it starts from.
+    sklearn.cluster.SpectralClustering : Without an embedding for new samples.
+
+    References
+    ----------
+    .. [1] C. Wu, Z. Khan, S. Ioannidis, J. Dy, "Deep Kernel Learning for Clustering", SDM 2020.
+    .. [2] Z. Wen, W. Yin, "A Feasible Method for Optimization with Orthogonality Constraints",
+       Mathematical Programming 142, 2013.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from sklearn.metrics import adjusted_rand_score
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_deepcluster import KNet
+    >>> X, y = make_moons(300, noise=0.05, random_state=0)
+    >>> knet = make_pipeline(StandardScaler(), KNet(2, sigma_scale=0.1, random_state=0))
+    >>> adjusted_rand_score(y, knet.fit_predict(X))
+    1.0
+    """
+
+    _parameter_constraints = {
+        **{k: v for k, v in BaseDeepClusterer._parameter_constraints.items() if k != "init"},
+        "start": [StrOptions({"identity", "pretrain"})],
+        "sigma": [StrOptions({"median"}), Interval(numbers.Real, 0, None, closed="neither")],
+        "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
+        "lam": [Interval(numbers.Real, 0, None, closed="left")],
+        "update": [StrOptions({"eig", "stiefel"})],
+        "n_vectors": [*POSITIVE_INT, None],
+        "rounding": [StrOptions({"kernel", "rows"})],
+        "zero_diagonal": ["boolean"],
+        "normalize_degree": ["boolean"],
+        "max_samples": [
+            *POSITIVE_INT,
+            Interval(numbers.Real, 0, 1, closed="right"),
+            StrOptions({"spectrum"}),
+            None,
+        ],
+        "block_size": [*POSITIVE_INT, None],
+        "max_iter": [Interval(numbers.Integral, 0, None, closed="left")],
+        "n_refine": [Interval(numbers.Integral, 0, None, closed="left")],
+        "update_interval": POSITIVE_INT,
+        "inner_tol": [Interval(numbers.Real, 0, None, closed="left")],
+        "max_steps": POSITIVE_INT,
+        "tol": [Interval(numbers.Real, 0, None, closed="left")],
+        "stiefel_max_iter": POSITIVE_INT,
+    }
+    # The initial clustering is that of U; the last one of the embedding is k-means.
+    init = "k-means"
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        autoencoder=None,
+        start="identity",
+        sigma="median",
+        sigma_scale=1.0,
+        lam=0.0,
+        update="eig",
+        n_vectors=None,
+        rounding="kernel",
+        zero_diagonal=True,
+        normalize_degree=True,
+        max_samples=None,
+        block_size=None,
+        max_iter=1,
+        n_refine=9,
+        update_interval=50,
+        inner_tol=0.15,
+        max_steps=2000,
+        tol=1e-2,
+        stiefel_max_iter=50,
+        batch_size=64,
+        optimizer="adam",
+        lr=1e-3,
+        momentum=0.9,
+        n_init=1,
+        n_jobs=None,
+        memory=None,
+        warm_start=False,
+        callbacks=None,
+        net_params=None,
+        device="auto",
+        precision="float32",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.autoencoder = autoencoder
+        self.start = start
+        self.sigma = sigma
+        self.sigma_scale = sigma_scale
+        self.lam = lam
+        self.update = update
+        self.n_vectors = n_vectors
+        self.rounding = rounding
+        self.zero_diagonal = zero_diagonal
+        self.normalize_degree = normalize_degree
+        self.max_samples = max_samples
+        self.block_size = block_size
+        self.max_iter = max_iter
+        self.n_refine = n_refine
+        self.update_interval = update_interval
+        self.inner_tol = inner_tol
+        self.max_steps = max_steps
+        self.tol = tol
+        self.stiefel_max_iter = stiefel_max_iter
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.n_init = n_init
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @property
+    def _keeps_decoder(self):
+        # Without the weight the decoder would stay behind the encoder.
+        return self.lam > 0
+
+    def _default_autoencoder(self):
+        return IdentityAutoencoder(start=self.start)
+
+    def _check_params(self, X, resume):
+        super()._check_params(X, resume)
+        if self.start != "identity" and self.autoencoder is not None:
+            raise ValueError(
+                f"start={self.start!r} belongs to the default autoencoder, but another one is "
+                "given. Set autoencoder__start instead."
+            )
+        if self.max_iter == 0 and self.n_refine == 0:
+            raise ValueError("max_iter=0 and n_refine=0 leave nothing to train.")
+        n = self._n_used(len(X))
+        if n < self.n_clusters:
+            raise ValueError(
+                f"max_samples={self.max_samples!r} leaves {n} rows to train with, fewer than "
+                f"n_clusters={self.n_clusters}."
+            )
+        if self.n_vectors is not None and self.n_vectors > n:
+            raise ValueError(f"n_vectors={self.n_vectors} is more than the {n} rows to train with.")
+        if self.block_size is None and kernel_gib(n) > MAX_KERNEL_GIB:
+            raise ValueError(
+                f"The kernel matrix of {n} rows takes {kernel_gib(n):.1f} GiB. Train with fewer "
+                "rows (max_samples), or compute the matrix block by block (block_size), which "
+                "takes far longer."
+            )
+
+    def _n_used(self, n):
+        """Rows to train with; at most so many where the spectrum decides."""
+        if self.max_samples is None:
+            return n
+        if self.max_samples == "spectrum":
+            return min(n, REFERENCE_ROWS)
+        if isinstance(self.max_samples, numbers.Integral):
+            return min(n, int(self.max_samples))
+        return max(1, round(self.max_samples * n))
+
+    def _optimize(self, task):
+        """Run the algorithm; return the centres, the bandwidth and the history."""
+        sigma, task = self._prepared(task)
+        objective = HSICLoss(sigma, self.lam)
+        schedule = Alternation(task, objective, self)
+        schedule.begin(self._last_labels(task))
+        most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine
+        history = task.train(
+            objective,
+            rounds=most,
+            steps=self.update_interval,
+            reshuffle=True,
+            schedule=schedule,
+        )
+        centers = task.initial_clusters(task.embed())[1]
+        return {"cluster_centers_": centers.to(task.trainer.device), "sigma_": sigma}, history
+
+    def _prepared(self, task):
+        """Bandwidth, and the task with the rows to train with."""
+        rng = generator(task.seed)
+        z = task.embed()
+        sigma = self.sigma_ if task.head else self._bandwidth(z, rng)
+        n = self._n_used(len(z))
+        if self.max_samples == "spectrum":
+            options = {
+                "zero_diagonal": self.zero_diagonal,
+                "normalize_degree": self.normalize_degree,
+            }
+            chosen = spectrum_subset(z, sigma, rng, n_min=self.n_clusters, **options)
+        else:
+            chosen = torch.randperm(len(z), generator=rng)[:n].sort().values
+        if len(chosen) == len(z):
+            return sigma, task
+        rows = task.rows
+        subset = np.asarray(rows.X[chosen.numpy()], dtype=np.float32)
+        rows = Rows(subset, scale=rows.scale, device=rows.device)
+        return sigma, dataclasses.replace(task, rows=rows)
+
+    def _bandwidth(self, z, rng):
+        sigma = self.sigma
+        if sigma == "median":
+            # Equal rows are one cluster, whatever the bandwidth.
+            sigma = 1.0 if (z == z[0]).all() else median_distance(z, rng)
+            if sigma == 0.0:
+                raise ValueError(
+                    "sigma='median' is 0: more than half of the pairs of rows are equal. Give "
+                    "sigma as a number."
+                )
+        return float(sigma * self.sigma_scale)
+
+    def _last_labels(self, task):
+        """Labels of the last fit, where this one goes on from it."""
+        if task.head is None or self.n_refine == 0:
+            return None
+        z = task.embed().to(task.trainer.device)
+        return self._assign(z, task.head).cpu().numpy()

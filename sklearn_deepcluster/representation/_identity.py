@@ -1,0 +1,223 @@
+"""Networks that start as the identity, from which KNet learns its kernel.
+
+Reference: Wu, Khan, Ioannidis, Dy, "Deep Kernel Learning for Clustering" (SDM 2020), section 5.
+Implemented: pretraining by Eq. 5.12, and weights that are the identity without any training.
+Deviations: a hidden layer is twice as wide as the input, or 20 units at least (paper: once, or
+20); Glorot's initialisation for the pretraining.
+"""
+
+import numbers
+
+from sklearn_deepcluster._engine import generator, map_blocks
+from sklearn_deepcluster.losses import IdentityLoss
+from sklearn_deepcluster.nn import AutoencoderModule, identity_mlp, mlp
+from sklearn_deepcluster.representation._base import BaseAutoencoder
+from sklearn_deepcluster.utils._sklearn import StrOptions
+
+_LEAST_WIDTH = 20
+
+
+class IdentityAutoencoder(BaseAutoencoder):
+    """Autoencoder whose embedding is the data, for methods that change the data from there.
+
+    Encoder and decoder are multilayer perceptrons of ReLUs with as many outputs as inputs.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=None
+        Widths of the encoder's hidden layers; the decoder mirrors them. None is two layers of
+        twice the number of features, 20 at least. With ``start="identity"`` they must be equal,
+        even, and at least twice the number of features.
+
+    start : {"identity", "pretrain"}, default="identity"
+        "identity": weights that map every row to itself exactly, up to rounding, without any
+        training. "pretrain": random weights that are trained to do so (Eq. 5.12), as in the
+        paper, which leaves an error; the parameters of training are for this one.
+
+    scale : "auto", float or None, default="auto"
+        X is divided by it. "auto" is the root mean square of all training values, so the unit
+        of X does not matter; of standardised data it is 1. None switches it off.
+
+    max_epochs : int, default=50
+        Passes over the data.
+
+    min_steps : int, default=2000
+        Small data take more passes, until this many optimisation steps were made.
+
+    batch_size : int, default=256
+        Rows per step; more than there are rows means one batch.
+
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
+            default="adam"
+        Optimiser, or a subclass of ``torch.optim.Optimizer``.
+
+    lr : float, default=1e-3
+        Learning rate.
+
+    momentum : float, default=0.9
+        Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    warm_start : bool, default=False
+        Go on from the previous fit (with a fresh optimiser, on data of the same width).
+
+    callbacks : list of skorch callbacks, default=None
+        Copied and given to the inner skorch net.
+
+    net_params : dict, default=None
+        More parameters of the inner skorch net, such as ``{"optimizer__weight_decay": 1e-4}``.
+
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one.
+
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
+        it. Losses, weights and predictions are always float32.
+
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights and order. The global generators are not used.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The network, with ``encode`` and ``decode``; it works on X / ``scale_``.
+
+    n_components_ : int
+        Dimension of the embedding: that of the data.
+
+    scale_ : float
+        Divisor of the input.
+
+    history_ : dict of lists
+        "loss" per epoch (mean squared error of the embedding plus that of the reconstruction, in
+        units of the scale); of "identity" what rounding leaves, once.
+
+    loss_ : float
+        Loss of the last epoch.
+
+    n_iter_ : int
+        Number of epochs, or 1.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X had names.
+
+    See Also
+    --------
+    KNet : Learns a kernel from this start.
+
+    References
+    ----------
+    .. [1] C. Wu, Z. Khan, S. Ioannidis, J. Dy, "Deep Kernel Learning for Clustering", SDM 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_deepcluster import IdentityAutoencoder
+    >>> X = load_iris().data
+    >>> identity = IdentityAutoencoder(random_state=0).fit(X)
+    >>> bool(np.allclose(identity.transform(X) * identity.scale_, X, atol=1e-5))
+    True
+    """
+
+    _parameter_constraints = {
+        **{
+            name: constraint
+            for name, constraint in BaseAutoencoder._parameter_constraints.items()
+            if name not in {"noise", "noise_kind", "hidden_weight", "layerwise_epochs"}
+        },
+        "hidden_layer_sizes": ["array-like", None],
+        "start": [StrOptions({"identity", "pretrain"})],
+    }
+    # As many as there are features.
+    n_components = None
+    noise = 0.0
+    layerwise_epochs = 0
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes=None,
+        start="identity",
+        scale="auto",
+        max_epochs=50,
+        min_steps=2000,
+        batch_size=256,
+        optimizer="adam",
+        lr=1e-3,
+        momentum=0.9,
+        warm_start=False,
+        callbacks=None,
+        net_params=None,
+        device="auto",
+        precision="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.start = start
+        self.scale = scale
+        self.max_epochs = max_epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _build(self, seed):
+        module = self._make_module(generator(seed))
+        self.n_components_ = self.n_features_in_
+        return module
+
+    def _make_module(self, rng):
+        d = self.n_features_in_
+        widths = self._widths(d)
+        if self.start == "identity":
+            encoder, decoder = (identity_mlp(d, widths[0], len(widths), rng) for _ in range(2))
+        else:
+            encoder = mlp([d, *widths, d], rng)
+            decoder = mlp([d, *widths[::-1], d], rng)
+        return AutoencoderModule(encoder, decoder)
+
+    def _widths(self, d):
+        if self.hidden_layer_sizes is None:
+            return [max(2 * d, _LEAST_WIDTH)] * 2
+        widths = list(self.hidden_layer_sizes)
+        given = f"hidden_layer_sizes={self.hidden_layer_sizes!r}"
+        if not widths or any(not isinstance(w, numbers.Integral) or w < 1 for w in widths):
+            raise ValueError(f"{given} must hold positive integers, one at least.")
+        least = min(widths)
+        if self.start == "identity" and (len(set(widths)) > 1 or least % 2 or least < 2 * d):
+            raise ValueError(
+                f"{given} cannot be the identity on {d} features: with start='identity' the "
+                f"widths must be equal, even and at least {2 * d}."
+            )
+        return widths
+
+    def _loss(self):
+        return IdentityLoss()
+
+    def _fit_module(self, module, rows, trainer, seed):
+        if self.start == "pretrain":
+            return super()._fit_module(module, rows, trainer, seed)
+        loss = self._loss()
+
+        def error(block):
+            return loss(module(block), block, None)["loss"].expand(len(block))
+
+        return [{"train_loss": float(map_blocks(error, rows).double().mean())}]
