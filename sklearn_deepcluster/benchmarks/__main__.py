@@ -98,7 +98,8 @@ def _list(args, parser):
             print(f"  {dataset:<19}{seeds:<9}{configs}")
             for result in recipe.published.get(dataset, ()):
                 nmi = "" if result.nmi is None else f", NMI {result.nmi:.3f} ({result.average})"
-                print(f"  {'':<28}published: ACC {result.acc:.3f}{nmi}, {result.source}")
+                acc = "-" if result.acc is None else f"{result.acc:.3f}"
+                print(f"  {'':<28}published: ACC {acc}{nmi}, {result.source}")
 
 
 def _run(args, parser):

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_deepcluster import datasets
 from sklearn_deepcluster.benchmarks._records import checksum
@@ -122,6 +123,21 @@ def _mnist_test_thinned():
     return X[rows], y[rows]
 
 
+def _knet(name, subset="all"):
+    """Data of the KNet paper, standardised: by themselves, or as the authors did their subsets."""
+    X, y = datasets.fetch_knet(name, subset=subset, return_X_y=True)
+    return (StandardScaler().fit_transform(X) if subset == "all" else X), y
+
+
+def _knet_all(name):
+    """The authors' subset and the other rows: what the paper judges a model of the subset by."""
+    parts = [_knet(name, subset) for subset in ("train", "test")]
+    X, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return X, y
+
+
+_KNET = {"moon": 2, "spiral": 3, "cancer": 2, "wine": 3, "face": 20, "rcv": 4}
+
 SOURCES = {
     "digits": Source(_reader("load_digits"), 10, white=16, n_seeds=5),
     "mnist-10000": Source(_mnist_first_10000, 10, white=255),
@@ -144,4 +160,18 @@ SOURCES = {
     "mnist-test-thinned": Source(_mnist_test_thinned, 10, white=255),
     "coil20": Source(_reader("fetch_coil20"), 20, white=255),
     "newsgroups": Source(_reader("fetch_newsgroups"), 20, white=None),
+    **{
+        f"knet-{name}": Source(functools.partial(_knet, name), k, white=None, n_seeds=10)
+        for name, k in {**_KNET, "spiral_large": 3}.items()
+    },
+    **{
+        f"knet-{name}-split": Source(
+            functools.partial(_knet, name, "train"),
+            k,
+            white=None,
+            n_seeds=10,
+            load_test=functools.partial(_knet_all, name),
+        )
+        for name, k in _KNET.items()
+    },
 }

@@ -210,7 +210,9 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "seconds_clustering": clustering.seconds,
         "pretraining_shared": bool(fitted and fitted.n_used > 1),
         "peak_mb": max(clustering.peak_mb, fitted.peak_mb if fitted else 0.0),
-        **_computed_on(last if fitted is None else fitted.representation),
+        **_computed_on(
+            last if "device" in last.get_params() or fitted is None else fitted.representation
+        ),
         "asked": asked,
         "estimator": type(last).__name__,
         "parameters": parameters(last),
@@ -260,7 +262,8 @@ def _pretrain(representation, X):
 def _estimator(recipe, settings, n_clusters, state, fitted):
     estimator = _public(recipe.estimator)
     known = estimator.get_params(deep=False)
-    state = {name: value for name, value in state.items() if name in known}
+    # "auto" leaves an estimator its own default.
+    state = {name: value for name, value in state.items() if name in known and value != "auto"}
     count = "n_clusters" if "n_clusters" in known else "n_components"  # of mixtures
     estimator.set_params(**{count: n_clusters}, **settings.clusterer, **state)
     if fitted is None:

@@ -22,7 +22,7 @@ class Published:
     Attributes
     ----------
     source : str
-    acc : float
+    acc : float or None
     nmi : float or None
     average : {"arithmetic", "geometric"}
         Normaliser of the NMI.
@@ -31,7 +31,7 @@ class Published:
     """
 
     source: str
-    acc: float
+    acc: float | None
     nmi: float | None = None
     average: str = "arithmetic"
     held_out: bool = False
@@ -77,6 +77,8 @@ class Recipe:
     default, default_representation : dict
         What a baseline from elsewhere, or a variant of a method, is given in every
         configuration.
+    for_shape : dict
+        Data set -> parameters that the shape of its clusters asks for, in every configuration.
     paper : dict
         Data set -> `Config`.
     published : dict
@@ -94,6 +96,7 @@ class Recipe:
     slot: str | None = "autoencoder"
     default: dict = dataclasses.field(default_factory=dict)
     default_representation: dict = dataclasses.field(default_factory=dict)
+    for_shape: dict = dataclasses.field(default_factory=dict)
     paper: dict = dataclasses.field(default_factory=dict)
     published: dict = dataclasses.field(default_factory=dict)
     images_only: bool = False
@@ -113,7 +116,7 @@ class Recipe:
             If there is none; it says what there is.
         """
         if name == "default":
-            return Config(self.default_representation, self.default)
+            return Config(self.default_representation, self._for_all(dataset))
         if name != "paper" or dataset not in self.paper:
             known = ", ".join(self.paper) or "no data set"
             raise ValueError(
@@ -124,8 +127,11 @@ class Recipe:
         return dataclasses.replace(
             config,
             representation={**self.default_representation, **config.representation},
-            clusterer={**self.default, **config.clusterer},
+            clusterer={**self._for_all(dataset), **config.clusterer},
         )
+
+    def _for_all(self, dataset):
+        return {**self.default, **self.for_shape.get(dataset, {})}
 
     def representation_name(self, dataset):
         """Name of the representation's class on a data set; None for the raw input."""
