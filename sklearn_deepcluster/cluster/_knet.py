@@ -4,8 +4,9 @@ Reference: Wu, Khan, Ioannidis, Dy, "Deep Kernel Learning for Clustering" (SDM 2
 Implemented: algorithm 1 with both updates of U (Eq. 5.14-5.16, the sign of 5.15 corrected), the
 start of Eq. 5.12 and an exact one, the hard refinement of the code, training on a subset.
 
-Deviations, all of them options. One step of the encoder for the initial U, until the HSIC has all
-but stopped to rise, instead of many that follow U: the alternation drifts. The labels of the
+Deviations, most of them options. One step of the encoder for the initial U, until the HSIC has all
+but stopped to rise, instead of many that follow U: the alternation drifts. Separate clusters are
+told by c - 1 columns of U. The labels of the
 hard phase maximise the HSIC itself (kernel k-means on its leading eigenvectors), where the code
 normalises the rows of U; its targets are orthonormal indicators, where those of the code are 0 and
 1. The kernel has a zero diagonal, as in the code. Bigger batches, pairs weighted so that lam does
@@ -46,6 +47,8 @@ MAX_KERNEL_GIB = 2.0
 # Rows on which the HSIC is followed during a step of the encoder.
 _WATCHED_ROWS = 2000
 _KMEANS_STARTS = 10
+# Mean leading eigenvalue, of at most 1, beyond which the clusters are separate.
+_SEPARATE = 0.9
 
 
 class HSICLoss(nn.Module):
@@ -107,18 +110,19 @@ class Alternation(Callback):
         self.n_inner = self.n_soft = self.n_hard = 0
         self.labels = None
 
-    def begin(self, labels=None):
+    def begin(self, operator, labels=None):
         """Set the first target: the eigenvectors of the start, or `labels` to go on from."""
         estimator = self.estimator
-        operator = self._operator(self.task.embed())
-        self._check_isolated(operator)
         k = estimator.n_vectors or estimator.n_clusters
         self.u, values = leading_eigenvectors(operator, k)
-        self.patience = estimator.inner_tol
-        if estimator.normalize_degree:
-            # Where the kernel is all but separated from the start, its clusters are certain, and
-            # the encoder is to follow them to the end.
-            self.patience *= max(0.0, 1.0 - float(values.mean()))
+        telling = max(1, estimator.n_clusters - 1)
+        # Where the kernel separates the clusters from the start, they are certain, and the encoder
+        # is to follow them to the end; elsewhere it would learn the errors of U by heart.
+        separate = estimator.normalize_degree and float(values[:telling].mean()) > _SEPARATE
+        if separate and estimator.n_vectors is None:
+            # The next vector is one within a cluster: to follow it for long would split that.
+            self.u, values = self.u[:, :telling], values[:telling]
+        self.least_gain = -np.inf if separate else estimator.inner_tol
         if labels is None and estimator.max_iter == 0:
             labels = self._rounded(values)
         self._set_target(operator, labels)
@@ -129,7 +133,7 @@ class Alternation(Callback):
         z = self.task.embed()
         if self.labels is None and not self._converged(z):
             return
-        operator = self._operator(z)
+        operator = self.estimator._operator(z, self.objective.sigma)
         before = self.u
         self.u, values = self._updated(operator)
         moved = projector_distance(before, self.u)
@@ -150,34 +154,6 @@ class Alternation(Callback):
                 labels = self._rounded(values)
         self._set_target(operator, labels)
 
-    def _operator(self, z):
-        estimator = self.estimator
-        return KernelOperator(
-            z,
-            self.objective.sigma,
-            zero_diagonal=estimator.zero_diagonal,
-            normalize_degree=estimator.normalize_degree,
-            block_size=estimator.block_size,
-        )
-
-    def _check_isolated(self, operator):
-        n_isolated = int(operator.isolated.sum())
-        what = f"the bandwidth sigma_={self.objective.sigma:.3g}"
-        if len(operator) == 1:
-            return
-        if n_isolated == len(operator):
-            raise ValueError(
-                f"sigma is too small: with {what} no row has a neighbour. Raise sigma or "
-                "sigma_scale."
-            )
-        if n_isolated:
-            warnings.warn(
-                f"With {what} {n_isolated} of {len(operator)} rows have no neighbours: they take "
-                "no part in the training and join the nearest cluster.",
-                UserWarning,
-                stacklevel=2,
-            )
-
     def _set_target(self, operator, labels):
         """Train for U, or for the clusters where there are labels."""
         u = self.u
@@ -196,7 +172,7 @@ class Alternation(Callback):
         gain, self.value = value - self.value, value
         self.n_inner += 1
         most = -(-self.estimator.max_steps // self.estimator.update_interval)
-        return gain <= self.patience * abs(value) or self.n_inner >= most
+        return gain <= self.least_gain * abs(value) or self.n_inner >= most
 
     def _updated(self, operator):
         """U for the present embedding, as eigenvectors, and their eigenvalues."""
@@ -253,17 +229,18 @@ class KNet(BaseDeepClusterer):
 
     lam : float, default=0.0
         Weight of the squared error of the reconstruction, summed over all rows, relative to the
-        HSIC (which is at most about `n_clusters` at the start). It holds the embedding back near
-        the data. The hard phase is always without, as in the authors' code: to study lam, set
-        ``n_refine=0``.
+        HSIC (which is at most about `n_clusters` at the start). It keeps the data recoverable
+        from the embedding, which then cannot collapse. The hard phase is always without, as in
+        the authors' code: to study lam, set ``n_refine=0``.
 
     update : {"eig", "stiefel"}, default="eig"
         How U follows the embedding: eigenvectors (KNet_EIG), or ascent on the Stiefel manifold
         from the last U (KNet_SMA).
 
     n_vectors : int, default=None
-        Columns of U; None is `n_clusters`. Of c separate clusters c - 1 columns tell all, as the
-        kernel is centred; where they overlap, the next one often helps.
+        Columns of U; None is `n_clusters`, or one less where the kernel separates the clusters
+        from the start (see `inner_tol`): as it is centred, c - 1 columns then tell all, and to
+        follow the next one would split a cluster. Where clusters overlap, it helps.
 
     rounding : {"kernel", "rows"}, default="kernel"
         How labels are read from U in the hard phase. "kernel" is k-means on U times the roots of
@@ -299,13 +276,13 @@ class KNet(BaseDeepClusterer):
         Optimisation steps between two looks at the convergence.
 
     inner_tol : float, default=0.15
-        A soft round ends when the HSIC has gained a smaller fraction in `update_interval` steps.
-        It is multiplied by 1 minus the mean leading eigenvalue of the start, which is near 0
-        where the kernel separates the clusters: then the encoder follows to the end. Later it
-        would only learn the errors of U by heart.
+        A soft round ends when the HSIC has gained a smaller fraction in `update_interval` steps:
+        later the encoder would learn the errors of U by heart. Where the kernel separates the
+        clusters from the start (its leading ``n_clusters - 1`` eigenvalues, at most 1, have a mean
+        above 0.9) there are none, and a soft round has all of `max_steps`.
 
     max_steps : int, default=2000
-        Optimisation steps per soft round, at most.
+        Optimisation steps per soft round, at most (see `inner_tol`).
 
     tol : float, default=1e-2
         The soft phase ends when U has moved less (distance of the projectors, in [0, 1]), the hard
@@ -576,11 +553,12 @@ class KNet(BaseDeepClusterer):
 
     def _optimize(self, task):
         """Run the algorithm; return the centres, the bandwidth and the history."""
-        sigma, task = self._prepared(task)
+        sigma, operator, task = self._prepared(task)
         objective = HSICLoss(sigma, self.lam)
         schedule = Alternation(task, objective, self)
-        schedule.begin(self._last_labels(task))
-        most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine
+        schedule.begin(operator, self._last_labels(task))
+        # One more than can be trained: the schedule looks at the last and stops.
+        most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine + 1
         history = task.train(
             objective,
             rounds=most,
@@ -592,25 +570,46 @@ class KNet(BaseDeepClusterer):
         return {"cluster_centers_": centers.to(task.trainer.device), "sigma_": sigma}, history
 
     def _prepared(self, task):
-        """Bandwidth, and the task with the rows to train with."""
+        """Bandwidth, kernel, and the task with the rows to train with."""
         rng = generator(task.seed)
         z = task.embed()
         sigma = self.sigma_ if task.head else self._bandwidth(z, rng)
-        n = self._n_used(len(z))
         if self.max_samples == "spectrum":
-            options = {
-                "zero_diagonal": self.zero_diagonal,
-                "normalize_degree": self.normalize_degree,
-            }
-            chosen = spectrum_subset(z, sigma, rng, n_min=self.n_clusters, **options)
+            chosen = spectrum_subset(z, sigma, rng, n_min=self.n_clusters, **self._kernel_options())
         else:
-            chosen = torch.randperm(len(z), generator=rng)[:n].sort().values
-        if len(chosen) == len(z):
-            return sigma, task
-        rows = task.rows
-        subset = np.asarray(rows.X[chosen.numpy()], dtype=np.float32)
-        rows = Rows(subset, scale=rows.scale, device=rows.device)
-        return sigma, dataclasses.replace(task, rows=rows)
+            chosen = torch.randperm(len(z), generator=rng)[: self._n_used(len(z))].sort().values
+        operator = self._operator(z[chosen], sigma)
+        if operator.isolated.any() and len(z) > 1:
+            chosen = chosen[self._connected(operator)]
+            operator = self._operator(z[chosen], sigma)
+        if len(chosen) < len(z):
+            subset = np.asarray(task.rows.X[chosen.numpy()], dtype=np.float32)
+            rows = Rows(subset, scale=task.rows.scale, device=task.rows.device)
+            task = dataclasses.replace(task, rows=rows)
+        return sigma, operator, task
+
+    def _kernel_options(self):
+        return {"zero_diagonal": self.zero_diagonal, "normalize_degree": self.normalize_degree}
+
+    def _operator(self, z, sigma):
+        return KernelOperator(z, sigma, block_size=self.block_size, **self._kernel_options())
+
+    def _connected(self, operator):
+        """Rows that have neighbours; the others would be clusters of their own."""
+        connected = torch.nonzero(~operator.isolated)[:, 0]
+        what = f"With the bandwidth sigma_={operator.sigma:.3g}"
+        if len(connected) < max(2, self.n_clusters):
+            raise ValueError(
+                f"sigma is too small: {what.lower()} {len(connected)} of {len(operator)} rows "
+                f"have a neighbour; n_clusters={self.n_clusters}. Raise sigma or sigma_scale."
+            )
+        warnings.warn(
+            f"{what} {len(operator) - len(connected)} of {len(operator)} rows have no "
+            "neighbours: they take no part in the training and join the nearest cluster.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return connected
 
     def _bandwidth(self, z, rng):
         sigma = self.sigma

@@ -62,7 +62,7 @@ class KernelOperator:
     Parameters
     ----------
     z : Tensor of shape (n, e)
-        Embedded rows, on the CPU.
+        Embedded rows, on the CPU; taken as float32.
 
     sigma : float
         Bandwidth of the kernel.
@@ -87,7 +87,7 @@ class KernelOperator:
     """
 
     def __init__(self, z, sigma, *, zero_diagonal=True, normalize_degree=True, block_size=None):
-        self.z = z
+        self.z = z.float()
         self.sigma = sigma
         self.zero_diagonal = zero_diagonal
         self.block_size = block_size or BLOCK_ROWS
