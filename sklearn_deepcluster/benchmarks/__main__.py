@@ -54,7 +54,7 @@ def _parser():
     command = commands.add_parser("compare", help="one score of methods, data set by data set")
     command.add_argument("methods", metavar="METHOD[,METHOD...]", type=lambda s: s.split(","))
     command.add_argument("datasets", metavar="DATASET[,DATASET...]", type=lambda s: s.split(","))
-    command.add_argument("--score", choices=("acc", "nmi", "ari"), default="nmi")
+    command.add_argument("--score", choices=("acc", "nmi", "nmi_geometric", "ari"), default="nmi")
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.set_defaults(command=_compare)
     _add_out(command)

@@ -140,7 +140,7 @@ def compare(methods, datasets, records_dir=None, format="markdown", *, score="nm
     records_dir : path-like, default=None
         Folder of the records; None is that of ``python -m sklearn_deepcluster.benchmarks``.
     format : {"markdown", "rst"}, default="markdown"
-    score : {"acc", "nmi", "ari"}, default="nmi"
+    score : {"acc", "nmi", "nmi_geometric", "ari"}, default="nmi"
         Mean over the seeds, with the standard deviation and the number of seeds.
 
     Returns
@@ -160,7 +160,8 @@ def compare(methods, datasets, records_dir=None, format="markdown", *, score="nm
         rows.append([dataset, *cells])
     recipes = all_recipes()
     head = ("data", *(recipes[method].title for method in methods))
-    return _RENDER[format](f"{score.upper()}, mean over the seeds (their number)", head, rows)
+    name = {"nmi_geometric": "NMI (geometric)"}.get(score, score.upper())
+    return _RENDER[format](f"{name}, mean over the seeds (their number)", head, rows)
 
 
 def _rows(dataset, records):

@@ -232,3 +232,27 @@ def test_coil20_sizes_divide_128(offline, resize):
 def test_unknown_norm_is_refused(offline):
     with pytest.raises(ValueError, match="norm must be one of"):
         datasets.fetch_newsgroups(norm="l1")
+
+
+@pytest.mark.parametrize("with_folder", [False, True], ids=["no folder", "empty folder"])
+@pytest.mark.parametrize("subset", ["all", "test"])
+def test_knet_is_local_only(offline, monkeypatch, with_folder, subset):
+    if with_folder:
+        monkeypatch.setenv(VARIABLE, str(offline))
+    file = "knet_wine.npz" if subset == "all" else "knet_wine_subset.npz"
+    with pytest.raises(FileNotFoundError, match=f"{VARIABLE} to a folder that holds {file}"):
+        datasets.fetch_knet("wine", subset=subset)
+
+
+def test_an_unknown_set_or_part_of_knet_is_refused(offline):
+    with pytest.raises(ValueError, match="name must be one of moon, .*, got 'sun'"):
+        datasets.fetch_knet("sun")
+    for name, subset in (("wine", "half"), ("spiral_large", "test")):
+        with pytest.raises(ValueError, match="subset must be one of"):
+            datasets.fetch_knet(name, subset=subset)
+
+
+def test_a_changed_file_of_knet_is_refused(folder):
+    np.savez(folder / "knet_wine.npz", X=np.zeros((178, 13)), y=np.zeros(178, dtype=int))
+    with pytest.raises(ValueError, match=r"knet_wine\.npz is not the .* file that is expected"):
+        datasets.fetch_knet("wine")

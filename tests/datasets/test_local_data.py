@@ -65,3 +65,38 @@ def test_newsgroups_norm_and_subset(newsgroups):
     np.testing.assert_allclose(np.square(X).mean(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(X, np.sqrt(2000) * newsgroups.data[11_314:], rtol=1e-6)
     assert np.bincount(y).tolist() == list(_newsgroups._NEWSGROUPS.class_counts[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "n_train", "n_test"),
+    [
+        ("moon", (1000, 2), 250, 750),
+        ("spiral", (3000, 2), 300, 30_000),
+        ("cancer", (683, 9), 375, 308),
+        ("wine", (178, 13), 142, 36),
+        ("face", (624, 27), 187, 437),
+        ("rcv", (10_000, 5), 500, 9500),
+    ],
+)
+def test_knet(data_home, name, shape, n_train, n_test):
+    data = datasets.fetch_knet(name)
+    assert data.data.shape == shape and data.source == f"knet_{name}.npz"
+    assert data.target.dtype == np.int64
+    assert set(data.target) == set(range(len(data.target_names)))
+    train, test = (datasets.fetch_knet(name, subset=s, return_X_y=True) for s in ("train", "test"))
+    assert (len(train[0]), len(test[0])) == (n_train, n_test)
+    # Both are in units of the standardised whole.
+    for X, y in (train, test):
+        assert abs(X.mean(axis=0)).max() < 0.3 and abs(X.std(axis=0) - 1).max() < 0.2
+        assert len(X) == len(y)
+    if name != "spiral":
+        together = np.concatenate([train[0], test[0]])
+        whole = (data.data - data.data.mean(axis=0)) / data.data.std(axis=0)
+        np.testing.assert_allclose(np.sort(together[:, 0]), np.sort(whole[:, 0]), atol=2e-3)
+
+
+def test_many_spiral_rows(data_home):
+    X, y = datasets.fetch_knet("spiral_large", return_X_y=True)
+    assert X.shape == (30_000, 2) and np.bincount(y).tolist() == [10_000] * 3
+    with pytest.raises(ValueError, match="subset must be one of"):
+        datasets.fetch_knet("spiral_large", subset="train")
