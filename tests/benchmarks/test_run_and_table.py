@@ -279,10 +279,11 @@ def test_precisions_and_configurations_get_rows_of_their_own(tmp_path):
 
 
 def test_held_out_scores_get_columns(tmp_path):
-    tests = {"scores_test": {"acc": 0.72}, "kmeans_drop": -0.034}
+    tests = {"scores_test": {"acc": 0.72, "nmi_geometric": 0.61}, "kmeans_drop": -0.034}
     write(tmp_path, record(dataset="usps-split", **tests))
     row = cells(table(tmp_path), "DEC")
     assert row["ACC held out"] == "0.720"
+    assert row["NMI held out (geometric)"] == "0.610"
     assert row["drop"] == "-0.030"
     assert row["drop of k-means"] == "-0.034"
 
@@ -372,9 +373,27 @@ def test_compare_puts_methods_side_by_side(tmp_path):
 
 def test_a_published_score_of_held_out_rows_is_compared_with_those(tmp_path):
     method, dataset = "depict-100-labels", "mnist-split"
-    tests = {"scores_test": {"acc": 0.9735}, "kmeans_drop": 0.0}
+    tests = {"scores_test": {"acc": 0.9735, "nmi_geometric": 0.85}, "kmeans_drop": 0.0}
     write(tmp_path, record(method, dataset, acc=0.5, **tests))
     assert "| +0.000 |" in table(tmp_path)
+
+
+def test_published_scores_may_be_of_the_nmi_alone(tmp_path):
+    tests = {"scores_test": {"acc": 0.9, "nmi_geometric": 0.911 - 0.02}, "kmeans_drop": 0.0}
+    write(tmp_path, record("knet", "knet-wine-split", acc=0.5, **tests))
+    row = cells(table(tmp_path), "KNET")
+    assert row["published ACC / NMI"] == "- / 0.911 (KNet paper)"
+    assert row["difference"] == "- / -0.020"
+
+
+@pytest.mark.parametrize(("asked", "got"), [("auto", "float32"), ("bfloat16", "bfloat16")])
+def test_an_estimator_keeps_its_own_default_precision(asked, got):
+    """KNet trains in float32, unless something else is asked for."""
+    state = {"device": "cpu", "precision": asked, "random_state": 0}
+    recipe = recipes.all_recipes()["knet"]
+    estimator = _run._estimator(recipe, recipe.config("default", "digits"), 10, state, None)
+    assert estimator.precision == got
+    assert _run._computed_on(estimator) == {"device": "cpu", "precision": got}
 
 
 def test_records_name_the_commit_that_was_checked_out_at_the_start(small, tmp_path, monkeypatch):
