@@ -6,11 +6,10 @@ start of Eq. 5.12 and an exact one, the hard refinement of the code, training on
 
 Deviations, most of them options. One step of the encoder for the initial U, until the HSIC has all
 but stopped to rise, instead of many that follow U: the alternation drifts. Separate clusters are
-told by c - 1 columns of U. The labels of the
-hard phase maximise the HSIC itself (kernel k-means on its leading eigenvectors), where the code
-normalises the rows of U; its targets are orthonormal indicators, where those of the code are 0 and
-1. The kernel has a zero diagonal, as in the code. Bigger batches, pairs weighted so that lam does
-not depend on their size.
+told by c - 1 columns of U. The labels of the hard phase maximise the HSIC itself (kernel k-means on
+its leading eigenvectors), where the code normalises the rows of U; its targets are orthonormal
+indicators, where those of the code are 0 and 1. The kernel has a zero diagonal, as in the code.
+Bigger batches, pairs weighted so that lam does not depend on their size.
 """
 
 import dataclasses
@@ -38,6 +37,7 @@ from sklearn_deepcluster.kernels import (
     spectrum_subset,
     stiefel_ascent,
 )
+from sklearn_deepcluster.kernels._gaussian import MEDIAN_ROWS
 from sklearn_deepcluster.kernels._subset import REFERENCE_ROWS
 from sklearn_deepcluster.representation import IdentityAutoencoder
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
@@ -534,6 +534,10 @@ class KNet(BaseDeepClusterer):
             )
         if self.n_vectors is not None and self.n_vectors > n:
             raise ValueError(f"n_vectors={self.n_vectors} is more than the {n} rows to train with.")
+        if isinstance(self._autoencoder(), IdentityAutoencoder) and not resume:
+            # The embedding will be the data, so what is wrong with it can be told now.
+            rows = np.linspace(0, len(X) - 1, min(len(X), MEDIAN_ROWS)).astype(int)
+            self._bandwidth(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)
         if self.block_size is None and kernel_gib(n) > MAX_KERNEL_GIB:
             raise ValueError(
                 f"The kernel matrix of {n} rows takes {kernel_gib(n):.1f} GiB. Train with fewer "

@@ -330,8 +330,13 @@ def test_a_kernel_matrix_that_does_not_fit_is_refused_and_the_way_out_named(moon
 def test_a_median_distance_of_zero_is_refused():
     X = np.zeros((100, 3))
     X[:5] = np.random.RandomState(0).randn(5, 3)
+    for start in ("identity", "pretrain"):
+        with pytest.raises(ValueError, match="sigma='median' is 0"):
+            KNet(2, start=start).fit(X)
+    # Of another representation it can be known only once there is an embedding.
+    ae = Autoencoder(hidden_layer_sizes=(8,), min_steps=1, max_epochs=1, random_state=0)
     with pytest.raises(ValueError, match="sigma='median' is 0"):
-        KNet(2).fit(X)
+        KNet(2, autoencoder=ae).fit(X)
     with pytest.warns(UserWarning, match="5 of 100 rows have no neighbours"):
         knet = KNet(2, sigma=0.1, random_state=0).fit(X)
     assert np.isfinite(knet.transform(X)).all()
