@@ -576,20 +576,18 @@ class KNet(BaseDeepClusterer):
     def _prepared(self, task):
         """Bandwidth, kernel, and the task with the rows to train with."""
         rng = generator(task.seed)
+        n, n_used = len(task.rows), self._n_used(len(task.rows))
+        if n_used < n:  # before anything is embedded: of many rows the rest is never needed
+            task = _with_rows(task, torch.randperm(n, generator=rng)[:n_used].sort().values)
         z = task.embed()
         sigma = self.sigma_ if task.head else self._bandwidth(z, rng)
         if self.max_samples == "spectrum":
             chosen = spectrum_subset(z, sigma, rng, n_min=self.n_clusters, **self._kernel_options())
-        else:
-            chosen = torch.randperm(len(z), generator=rng)[: self._n_used(len(z))].sort().values
-        operator = self._operator(z[chosen], sigma)
-        if operator.isolated.any() and len(z) > 1:
-            chosen = chosen[self._connected(operator)]
-            operator = self._operator(z[chosen], sigma)
-        if len(chosen) < len(z):
-            subset = np.asarray(task.rows.X[chosen.numpy()], dtype=np.float32)
-            rows = Rows(subset, scale=task.rows.scale, device=task.rows.device)
-            task = dataclasses.replace(task, rows=rows)
+            task, z = _with_rows(task, chosen), z[chosen]
+        operator = self._operator(z, sigma)
+        if operator.isolated.any() and n > 1:
+            connected = self._connected(operator)
+            task, operator = _with_rows(task, connected), self._operator(z[connected], sigma)
         return sigma, operator, task
 
     def _kernel_options(self):
@@ -633,3 +631,10 @@ class KNet(BaseDeepClusterer):
             return None
         z = task.embed().to(task.trainer.device)
         return self._assign(z, task.head).cpu().numpy()
+
+
+def _with_rows(task, chosen):
+    """The task with these rows alone."""
+    rows = task.rows
+    subset = np.asarray(rows.X[chosen.numpy()], dtype=np.float32)
+    return dataclasses.replace(task, rows=Rows(subset, scale=rows.scale, device=rows.device))
