@@ -20,3 +20,11 @@ def test_the_comparison_is_that_of_the_records():
     methods = "k-means spectral umap-kmeans umap-mixture graph-modularity dekm depict".split()
     datasets = "digits usps mnist-test coil20".split()
     assert compare(methods, datasets, ROOT / "doc" / "records") in (ROOT / "README.md").read_text()
+
+
+def test_the_comparison_of_knet_is_that_of_the_records():
+    methods = "k-means spectral knet knet-sma".split()
+    datasets = [f"knet-{name}" for name in "moon spiral cancer wine face rcv".split()]
+    records = ROOT / "doc" / "records"
+    text = compare(methods, datasets, records, score="nmi_geometric")
+    assert text in (ROOT / "README.md").read_text()
