@@ -120,7 +120,9 @@ def restarts(records_dir=None, format="markdown", *, min_seeds=5):
         acc = [run["scores"]["acc"] for run in runs]
         scores = [run["restart_score"] for run in runs]
         kept = acc[max(range(len(runs)), key=scores.__getitem__)]
-        cells = [f"{spearmanr(scores, acc).statistic:+.2f}"]
+        # Runs that are all equal have no order.
+        constant = len(set(acc)) == 1 or len(set(scores)) == 1
+        cells = ["-" if constant else f"{spearmanr(scores, acc).statistic:+.2f}"]
         cells += [f"{value:.3f}" for value in (statistics.fmean(acc), kept, max(acc))]
         rows.append([dataset, title, config, str(len(runs)), *cells])
     head = ("data", "method", "configuration", "seeds", "rank correlation", "mean ACC")

@@ -332,6 +332,11 @@ def test_restarts_rank_the_seeds_by_score(tmp_path):
         "0.800",
         "0.900",
     )
+    # Runs that are all equal have no order.
+    for run_ in runs:
+        run_["scores"]["acc"] = 0.5
+    write(tmp_path, *runs)
+    assert cells(restarts(tmp_path), "usps")["rank correlation"] == "-"
     # A run that lost a cluster would lose to the others, so it is not ranked.
     runs[0]["scores"]["n_clusters_found"] = 9
     write(tmp_path, *runs)
