@@ -1,7 +1,9 @@
 """Kernels, bandwidths, dependence (HSIC) and orthonormal ascent, in torch alone."""
 
 from sklearn_deepcluster.kernels._gaussian import (
+    BANDWIDTHS,
     KernelOperator,
+    batch_kernel,
     gaussian_kernel,
     kernel_gib,
     median_distance,
@@ -16,9 +18,18 @@ from sklearn_deepcluster.kernels._hsic import (
 )
 from sklearn_deepcluster.kernels._stiefel import cayley, stiefel_ascent
 from sklearn_deepcluster.kernels._subset import spectrum, spectrum_subset
+from sklearn_deepcluster.kernels._tensor import (
+    naive_tensor_distances,
+    projector_distances,
+    projector_factors,
+    tensor_distances,
+    unfoldings,
+)
 
 __all__ = [
+    "BANDWIDTHS",
     "KernelOperator",
+    "batch_kernel",
     "cayley",
     "cluster_indicator",
     "gaussian_kernel",
@@ -27,9 +38,14 @@ __all__ = [
     "kernel_gib",
     "leading_eigenvectors",
     "median_distance",
+    "naive_tensor_distances",
     "projector_distance",
+    "projector_distances",
+    "projector_factors",
     "spectrum",
     "spectrum_subset",
     "squared_distance_matrix",
     "stiefel_ascent",
+    "tensor_distances",
+    "unfoldings",
 ]

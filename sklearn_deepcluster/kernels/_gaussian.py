@@ -136,3 +136,34 @@ class KernelOperator:
         kernel *= self.scaling.unsqueeze(1) * self.scaling
         kernel -= kernel.mean(0)
         return kernel - kernel.mean(1, keepdim=True)
+
+
+BANDWIDTHS = ("code", "mvc", "thesis")
+
+
+def batch_kernel(distances, sigma_scale=0.15, bandwidth="code"):
+    r"""Gaussian kernel of a batch at a bandwidth that follows its median distance.
+
+    :math:`K_{ij} = \exp(-d_{ij}^2 / s)` with s a share of the median over all n^2 pairs, those
+    of each row with itself included. No gradient goes through s.
+
+    Parameters
+    ----------
+    distances : Tensor of shape (n, n)
+        Squared distances, of whatever kind.
+
+    sigma_scale : float, default=0.15
+        The share :math:`\rho`.
+
+    bandwidth : {"code", "mvc", "thesis"}, default="code"
+        What it is a share of. "code": :math:`s = \rho\, \mathrm{median}(d^2)`, as in the code of
+        the tensor kernel thesis; "mvc": twice that, as in later code; "thesis": :math:`s = 2
+        \sigma^2` with :math:`\sigma = \rho\, \mathrm{median}(d)`, as in its text.
+
+    Returns
+    -------
+    kernel : Tensor of shape (n, n)
+    """
+    median = distances.detach().flatten().median()
+    factor = {"code": sigma_scale, "mvc": 2 * sigma_scale, "thesis": 2 * sigma_scale**2}[bandwidth]
+    return torch.exp(-distances / (factor * median).clamp_min(1e-9))

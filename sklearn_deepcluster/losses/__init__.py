@@ -1,6 +1,12 @@
 """Objectives and their parts, in torch only."""
 
 from sklearn_deepcluster.losses._dekm import dekm_targets, scatter_rotation, within_scatter
+from sklearn_deepcluster.losses._divergence import (
+    assignment_overlap,
+    cauchy_schwarz,
+    corner_similarity,
+    ddc_terms,
+)
 from sklearn_deepcluster.losses._reconstruction import IdentityLoss, ReconstructionLoss
 from sklearn_deepcluster.losses._student_t import (
     EPS,
@@ -14,6 +20,10 @@ __all__ = [
     "EPS",
     "IdentityLoss",
     "ReconstructionLoss",
+    "assignment_overlap",
+    "cauchy_schwarz",
+    "corner_similarity",
+    "ddc_terms",
     "dekm_targets",
     "kl_divergence",
     "scatter_rotation",

@@ -14,8 +14,10 @@ from sklearn_deepcluster.metrics._prediction_strength import (
     prediction_strength_scorer,
     select_n_clusters,
 )
+from sklearn_deepcluster.metrics._runs import best_of_runs
 
 __all__ = [
+    "best_of_runs",
     "calinski_harabasz_scorer",
     "davies_bouldin_scorer",
     "prediction_strength",
