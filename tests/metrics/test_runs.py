@@ -67,9 +67,9 @@ def test_runs_of_equal_loss_count_with_their_mean():
 def test_one_run_and_equal_scores_have_no_spread():
     for losses, scores in (([0.5], [0.8]), ([1.0, 2.0, 3.0], [0.8, 0.8, 0.8])):
         summary = best_of_runs(losses, scores)
-        assert summary.best == summary.mean == summary.max == 0.8
-        assert [summary.expected_best, summary.bootstrap_best] == pytest.approx([0.8, 0.8])
-        assert summary.sd == summary.bootstrap_best_sd == pytest.approx(0.0, abs=1e-12)
+        names = ("best", "mean", "max", "expected_best", "bootstrap_best")
+        assert [summary[name] for name in names] == pytest.approx([0.8] * 5)
+        assert [summary.sd, summary.bootstrap_best_sd] == pytest.approx([0.0, 0.0], abs=1e-12)
         assert summary.expected_best_sd == pytest.approx(0.0, abs=1e-7)
 
 
