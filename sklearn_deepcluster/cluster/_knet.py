@@ -609,7 +609,7 @@ class KNet(BaseDeepClusterer):
             f"{what} {len(operator) - len(connected)} of {len(operator)} rows have no "
             "neighbours: they take no part in the training and join the nearest cluster.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=7,  # the caller of fit
         )
         return connected
 

@@ -345,8 +345,9 @@ def test_a_median_distance_of_zero_is_refused():
 def test_an_isolated_row_is_reported_and_joins_the_nearest_cluster(moons):
     X, y = moons
     X = np.concatenate([X, [[30.0, 30.0]]]).astype(np.float32)
-    with pytest.warns(UserWarning, match="1 of 301 rows have no neighbours"):
+    with pytest.warns(UserWarning, match="1 of 301 rows have no neighbours") as caught:
         knet = quick().fit(X)
+    assert caught[0].filename == __file__
     assert adjusted_rand_score(y, knet.labels_[:-1]) > 0.95
 
 
