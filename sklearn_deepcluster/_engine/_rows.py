@@ -177,5 +177,3 @@ class Batches:
                 self._order, self._position = self._new_order(), 0
             yield self._order[(self._position + torch.arange(b)) % n]
             self._position += b
-            if not self.reshuffle:
-                self._position %= n

@@ -23,15 +23,15 @@ _HEAD = (
 _BRIEF = ("method", "seeds", "ACC", "NMI", "published ACC / NMI")
 _HEAD_SPLIT = ("ACC held out", "NMI held out (geometric)", "drop", "drop of k-means")
 _NOTHING_ASKED = {"device": "auto", "precision": "auto"}
+_JUDGED = {
+    False: "the training part, held out is the test part",
+    True: "the authors' subset, held out means judged on all rows",
+}
 _CAPTION = {
     **{
-        name: f"{name}: fitted on the training part, held out is the test part"
-        for name in ("usps-split", "mnist-split")
-    },
-    **{
-        f"knet-{name}-split": f"knet-{name}-split: fitted on the authors' subset, held out means "
-        "judged on all rows"
-        for name in ("moon", "spiral", "cancer", "wine", "face", "rcv")
+        name: f"{name}: fitted on {_JUDGED[name.startswith('knet-')]}"
+        for name, source in SOURCES.items()
+        if source.load_test is not None
     },
     "mnist-test-thinned": "mnist-test-thinned: class sizes fall geometrically, 10 to 1",
 }

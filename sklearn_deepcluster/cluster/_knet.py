@@ -18,24 +18,16 @@ import warnings
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from torch import nn
 
-from sklearn_deepcluster._engine import Callback, Rows, generator
+from sklearn_deepcluster._engine import Rows, generator
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._dekm import label_change
+from sklearn_deepcluster.cluster._kernel_alternation import Alternation, HSICLoss
 from sklearn_deepcluster.kernels import (
     KernelOperator,
-    cluster_indicator,
-    gaussian_kernel,
-    hsic_factor,
     kernel_gib,
-    leading_eigenvectors,
     median_distance,
-    projector_distance,
     spectrum_subset,
-    stiefel_ascent,
 )
 from sklearn_deepcluster.kernels._gaussian import MEDIAN_ROWS
 from sklearn_deepcluster.kernels._subset import REFERENCE_ROWS
@@ -44,154 +36,6 @@ from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 # Greatest kernel matrix that is stored; beyond, a subset or blocks must be asked for.
 MAX_KERNEL_GIB = 2.0
-# Rows on which the HSIC is followed during a step of the encoder.
-_WATCHED_ROWS = 2000
-_KMEANS_STARTS = 10
-# Mean leading eigenvalue, of at most 1, beyond which the clusters are separate.
-_SEPARATE = 0.9
-
-
-class HSICLoss(nn.Module):
-    r"""The objective of a batch B, which estimates that of all n rows without bias.
-
-    .. math:: L = -\frac{n (n - 1)}{b (b - 1)} \sum_{i \ne j \in B} (v_i \cdot v_j)
-              \exp\Bigl(-\frac{\lVert f(x_i) - f(x_j) \rVert^2}{2 \sigma^2}\Bigr)
-              + \lambda \frac{n}{b} \sum_{i \in B} \lVert x_i - g(f(x_i)) \rVert^2
-
-    The factor V (n, c) of the weights is set by the schedule.
-    """
-
-    def __init__(self, sigma, lam):
-        super().__init__()
-        self.sigma = sigma
-        self.lam = lam
-        self.factor = None
-
-    def value(self, z, index):
-        """HSIC of rows with the embedding z, scaled to all rows; the diagonal left out."""
-        b, n = len(z), len(self.factor)
-        if b < 2:
-            return 0.0 * z.sum()
-        v = self.factor[index]
-        weights = v @ v.T
-        weights = weights - torch.diag(weights.diagonal())
-        scale = n * (n - 1) / (b * (b - 1))
-        return scale * (weights * gaussian_kernel(z, z, self.sigma)).sum()
-
-    def forward(self, outputs, x, index):
-        """Return the terms of the loss of a batch."""
-        hsic = self.value(outputs[0], index)
-        terms = {"loss": -hsic, "hsic": hsic.detach()}
-        if self.lam > 0:
-            error = (x - outputs[1]).square().sum() * (len(self.factor) / len(x))
-            terms["loss"] = terms["loss"] + self.lam * error
-            terms["reconstruction"] = error.detach()
-        return terms
-
-
-class Alternation(Callback):
-    """Between rounds: has the encoder converged, then a new U or new labels; stop if they stay.
-
-    Parameters
-    ----------
-    task : Task
-    objective : HSICLoss
-    estimator : KNet
-    """
-
-    def __init__(self, task, objective, estimator):
-        self.task = task
-        self.objective = objective
-        self.estimator = estimator
-        order = torch.randperm(len(task.rows), generator=generator(task.seed))
-        self.watched = order[:_WATCHED_ROWS].sort().values
-        self.value = -np.inf
-        # Trainings so far for the present U, changes of U, changes of labels.
-        self.n_inner = self.n_soft = self.n_hard = 0
-        self.labels = None
-
-    def begin(self, operator, labels=None):
-        """Set the first target: the eigenvectors of the start, or `labels` to go on from."""
-        estimator = self.estimator
-        k = estimator.n_vectors or estimator.n_clusters
-        self.u, values = leading_eigenvectors(operator, k)
-        telling = max(1, estimator.n_clusters - 1)
-        # Where the kernel separates the clusters from the start, they are certain, and the encoder
-        # is to follow them to the end; elsewhere it would learn the errors of U by heart.
-        separate = estimator.normalize_degree and float(values[:telling].mean()) > _SEPARATE
-        if separate and estimator.n_vectors is None:
-            # The next vector is one within a cluster: to follow it for long would split that.
-            self.u, values = self.u[:, :telling], values[:telling]
-        self.least_gain = -np.inf if separate else estimator.inner_tol
-        if labels is None and estimator.max_iter == 0:
-            labels = self._rounded(values)
-        self._set_target(operator, labels)
-
-    def on_epoch_begin(self, net, **kwargs):
-        if len(net.history) == 1:  # nothing was trained yet
-            return
-        z = self.task.embed()
-        if self.labels is None and not self._converged(z):
-            return
-        operator = self.estimator._operator(z, self.objective.sigma)
-        before = self.u
-        self.u, values = self._updated(operator)
-        moved = projector_distance(before, self.u)
-        net.history.record("projector_distance", moved)
-        net.history.record("spectral_hsic", float(values.sum()))
-        labels = None
-        if self.labels is not None:
-            labels = self._rounded(values)
-            change = label_change(self.labels, labels)
-            net.history.record("label_change", change)
-            self.n_hard += 1
-            net.stop_training |= change < self.estimator.tol
-            net.stop_training |= self.n_hard == self.estimator.n_refine
-        else:
-            self.n_soft += 1
-            if moved < self.estimator.tol or self.n_soft == self.estimator.max_iter:
-                net.stop_training |= self.estimator.n_refine == 0
-                labels = self._rounded(values)
-        self._set_target(operator, labels)
-
-    def _set_target(self, operator, labels):
-        """Train for U, or for the clusters where there are labels."""
-        u = self.u
-        if labels is not None:
-            u = cluster_indicator(torch.from_numpy(labels), self.estimator.n_clusters)
-            self.objective.lam = 0.0
-        factor = hsic_factor(u, operator.scaling)
-        self.objective.factor = factor.float().to(self.task.trainer.device)
-        self.labels = labels
-        self.value, self.n_inner = -np.inf, 0
-
-    def _converged(self, z):
-        """Whether the encoder gains no more, or has been trained for long enough."""
-        device = self.task.trainer.device
-        value = float(self.objective.value(z[self.watched].to(device), self.watched))
-        gain, self.value = value - self.value, value
-        self.n_inner += 1
-        most = -(-self.estimator.max_steps // self.estimator.update_interval)
-        return gain <= self.least_gain * abs(value) or self.n_inner >= most
-
-    def _updated(self, operator):
-        """U for the present embedding, as eigenvectors, and their eigenvalues."""
-        if self.estimator.update == "eig":
-            return leading_eigenvectors(operator, self.u.shape[1], start=self.u)
-        u, _ = stiefel_ascent(operator, self.u, max_iter=self.estimator.stiefel_max_iter)
-        values, rotation = torch.linalg.eigh(u.T @ (operator @ u))
-        return u @ rotation.flip(1), values.flip(0)
-
-    def _rounded(self, values):
-        """Labels from U, whose columns have these eigenvalues."""
-        if self.estimator.rounding == "kernel":
-            points = self.u * values.clamp_min(0.0).sqrt()
-        else:
-            points = nn.functional.normalize(self.u, dim=1)
-        kmeans = KMeans(
-            self.estimator.n_clusters, n_init=_KMEANS_STARTS, random_state=self.task.seed
-        )
-        return kmeans.fit(points.numpy()).labels_.astype(np.int64)
 
 
 class KNet(BaseDeepClusterer):
@@ -349,6 +193,9 @@ class KNet(BaseDeepClusterer):
 
     sigma_ : float
         Bandwidth of the kernel, `sigma_scale` included.
+
+    lam_ : float
+        The `lam` that was fitted with.
 
     module_ : torch.nn.Module
         The encoder, with ``encode`` (and ``decode`` with `lam`); it works on X / ``scale_``.
@@ -512,7 +359,14 @@ class KNet(BaseDeepClusterer):
     @property
     def _keeps_decoder(self):
         # Without the weight the decoder would stay behind the encoder.
-        return self.lam > 0
+        return getattr(self, "lam_", self.lam) > 0
+
+    def _adapted(self, module):
+        # A saved module is built anew as it was fitted, whatever the parameter is by now.
+        loads = hasattr(self, "lam_") and not hasattr(self, "module_")
+        if (self.lam_ if loads else self.lam) == 0:
+            module.decoder = None
+        return module
 
     def _default_autoencoder(self):
         return IdentityAutoencoder(start=self.start)
@@ -523,6 +377,11 @@ class KNet(BaseDeepClusterer):
             raise ValueError(
                 f"start={self.start!r} belongs to the default autoencoder, but another one is "
                 "given. Set autoencoder__start instead."
+            )
+        if resume and self.lam > 0 and self.lam_ == 0:
+            raise ValueError(
+                f"warm_start cannot go on with lam={self.lam}: the model was fitted with lam=0 and "
+                "has no decoder."
             )
         if self.max_iter == 0 and self.n_refine == 0:
             raise ValueError("max_iter=0 and n_refine=0 leave nothing to train.")
@@ -571,7 +430,8 @@ class KNet(BaseDeepClusterer):
             schedule=schedule,
         )
         centers = task.initial_clusters(task.embed())[1]
-        return {"cluster_centers_": centers.to(task.trainer.device), "sigma_": sigma}, history
+        head = {"cluster_centers_": centers.to(task.trainer.device), "sigma_": sigma}
+        return {**head, "lam_": float(self.lam)}, history
 
     def _prepared(self, task):
         """Bandwidth, kernel, and the task with the rows to train with."""

@@ -18,40 +18,44 @@ _ABOUT = """{title} of the KNet paper ({rows} rows, {features} features, {classe
 C. Wu, Z. Khan, S. Ioannidis, J. Dy, "Deep Kernel Learning for Clustering", SIAM International
 Conference on Data Mining, 2020.
 """
-# Title, rows, features, classes; SHA-256 of the whole, and of the authors' split if there is one.
+# Title, features, rows per class; SHA-256 of the whole, and of the authors' split if there is one.
 _KNOWN = {
     "moon": (
-        ("Two moons", 1000, 2, 2),
+        ("Two moons", 2, (500,) * 2),
         "7791fc187fe15063d72cccb36ffc2e4c6d6dcd0c7bba692422b39efd65e7d318",
         "050b3fd9a6d4672d7ddc0a626bbad7a273f008e87b9f9b1ce973c3fd24de5f37",
     ),
     "spiral": (
-        ("Three spirals", 3000, 2, 3),
+        ("Three spirals", 2, (1000,) * 3),
         "8aaa4234257067b5f50e41f13b18f9ccc332ff6f97e29c7b12bcfc4c111fee8d",
         "25e8764c6f2cd63d9189f937ee4dcffa5554adf11a8b6a2e9a1bb469c13e6ffd",
     ),
     "spiral_large": (
-        ("Three spirals, many rows,", 30000, 2, 3),
+        ("Three spirals, many rows,", 2, (10_000,) * 3),
         "09705c33620e1afdc98dfd93a32af1668aee5b836d1d26ba71789ed70ea5e4c2",
         None,
     ),
     "cancer": (
-        ("Wisconsin breast cancer", 683, 9, 2),
+        ("Wisconsin breast cancer", 9, (444, 239)),
         "e9ed2b8a7eeebad7983717b5ad683b5997bc6977100e3f4b3184f6c08684b846",
         "34e806a03cab0960b5e680ff420bbb3da2e71f91796e37245c0eb14a1e712360",
     ),
     "wine": (
-        ("UCI wine", 178, 13, 3),
+        ("UCI wine", 13, (59, 71, 48)),
         "19bc11af0be2044eb31d0e088c3de14af3f1dacfda706833cc541b5e90ed3e2e",
         "1423e5d65f24c62fa213967cc8c6c29d8456ff8fc97b4a97c6287fcacabb26e3",
     ),
     "face": (
-        ("CMU faces", 624, 27, 20),
+        (
+            "CMU faces",
+            27,
+            (30, 31, 32, 32, 32, 30, 31, 32, 32, 31, 32, 30, 32, 31, 32, 32, 31, 28, 32, 31),
+        ),
         "a22c101590cdd8842324e389916f6fdacbdf41138bb35f5463b737db4b729a28",
         "1a51913d303c7357aa08210c7331347efeaba56a490b20b067f90491437cfd8d",
     ),
     "rcv": (
-        ("RCV1 documents", 10000, 5, 4),
+        ("RCV1 documents", 5, (4336, 2372, 2437, 855)),
         "01570642d71ee821f97756d16beeda0695f8f63fb9f000c40d439768adf2f8ef",
         "3a7dc3dfbaeb84fdecc596c562665416684431de41ad5188a429cf8039a9c7e0",
     ),
@@ -129,27 +133,17 @@ def fetch_knet(name, *, subset="all", return_X_y=False):
 
 
 def _spec(name, file, keys, sha256):
-    title, rows, features, classes = _KNOWN[name][0]
+    title, features, counts = _KNOWN[name][0]
+    rows, classes = sum(counts), len(counts)
     return DataSet(
         name=f"{title.rstrip(',')} of KNet",
         loader="fetch_knet",
         file=file,
         keys=keys,
         sha256=sha256,
-        class_counts=(_COUNTS[name],),
+        class_counts=(counts,),
         target_names=tuple(str(j) for j in range(classes)),
         descr=_ABOUT.format(title=title, rows=rows, features=features, classes=classes),
         shape=(features,),
         dtype=np.dtype(np.float64),
     )
-
-
-_COUNTS = {
-    "moon": (500,) * 2,
-    "spiral": (1000,) * 3,
-    "spiral_large": (10_000,) * 3,
-    "cancer": (444, 239),
-    "wine": (59, 71, 48),
-    "face": (30, 31, 32, 32, 32, 30, 31, 32, 32, 31, 32, 30, 32, 31, 32, 32, 31, 28, 32, 31),
-    "rcv": (4336, 2372, 2437, 855),
-}

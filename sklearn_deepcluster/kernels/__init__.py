@@ -1,7 +1,6 @@
 """Kernels, bandwidths, dependence (HSIC) and orthonormal ascent, in torch alone."""
 
 from sklearn_deepcluster.kernels._gaussian import (
-    BANDWIDTHS,
     KernelOperator,
     batch_kernel,
     gaussian_kernel,
@@ -27,7 +26,6 @@ from sklearn_deepcluster.kernels._tensor import (
 )
 
 __all__ = [
-    "BANDWIDTHS",
     "KernelOperator",
     "batch_kernel",
     "cayley",

@@ -132,13 +132,13 @@ class KernelOperator:
 
     def toarray(self):
         """The whole matrix, float64 Tensor (n, n)."""
-        kernel = torch.cat([block for _, block in self._blocks()]).double()
+        kernel = self._kernel
+        if kernel is None:
+            kernel = torch.cat([block for _, block in self._blocks()])
+        kernel = kernel.double()
         kernel *= self.scaling.unsqueeze(1) * self.scaling
         kernel -= kernel.mean(0)
         return kernel - kernel.mean(1, keepdim=True)
-
-
-BANDWIDTHS = ("code", "mvc", "thesis")
 
 
 def batch_kernel(distances, sigma_scale=0.15, bandwidth="code"):

@@ -14,9 +14,15 @@ from sklearn.preprocessing import StandardScaler, scale
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import Autoencoder, IdentityAutoencoder, KNet
-from sklearn_deepcluster.cluster import _knet
-from sklearn_deepcluster.cluster._knet import HSICLoss
-from sklearn_deepcluster.kernels import KernelOperator, hsic, leading_eigenvectors
+from sklearn_deepcluster.cluster import _kernel_alternation, _knet
+from sklearn_deepcluster.cluster._kernel_alternation import HSICLoss
+from sklearn_deepcluster.kernels import (
+    KernelOperator,
+    hsic,
+    hsic_factor,
+    leading_eigenvectors,
+)
+from sklearn_deepcluster.persistence import load_model, save_model
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +91,7 @@ def test_the_value_of_all_rows_is_their_hsic():
     z = tensors((40, 3))[0].float()
     operator = KernelOperator(z, 0.9)
     u, values = leading_eigenvectors(operator, 3)
-    loss = loss_at(_knet.hsic_factor(u, operator.scaling), sigma=0.9)
+    loss = loss_at(hsic_factor(u, operator.scaling), sigma=0.9)
     assert float(loss.value(z, torch.arange(40))) == pytest.approx(hsic(operator, u), rel=1e-4)
     assert hsic(operator, u) == pytest.approx(float(values.sum()), rel=1e-5)
 
@@ -183,6 +189,23 @@ def test_lam_keeps_the_data_recoverable_and_the_decoder(moons):
     # Without, the rows of a cluster fall together, and what they were is lost.
     spread = [np.var(k.transform(X)[k.labels_ == 0], axis=0).sum() for k in (free, held)]
     assert spread[0] < 0.1 * spread[1]
+
+
+def test_lam_may_change_after_a_fit(moons, tmp_path):
+    """What was fitted keeps its decoder, or its lack of one, until the next fit."""
+    X, _ = moons
+    params = {"n_refine": 0, "max_steps": 50}
+    for before, after in ((0.0, 1.0), (1.0, 0.0)):
+        knet = quick(lam=before, **params).fit(X).set_params(lam=after)
+        assert hasattr(knet, "inverse_transform") == (before > 0)
+        save_model(knet, tmp_path / "model")
+        again = load_model(tmp_path / "model")
+        assert hasattr(again, "inverse_transform") == (before > 0)
+        np.testing.assert_array_equal(again.transform(X), knet.transform(X))
+        assert hasattr(knet.fit(X), "inverse_transform") == (after > 0)
+    fitted = quick(warm_start=True, **params).fit(X)
+    with pytest.raises(ValueError, match="warm_start cannot go on with lam=1.0"):
+        fitted.set_params(lam=1.0).fit(X)
 
 
 def test_the_hard_phase_is_without_lam(moons):
@@ -286,7 +309,9 @@ def test_training_on_a_subset_labels_all_rows(moons, max_samples, n, monkeypatch
     X, y = moons
     seen = []
     monkeypatch.setattr(
-        _knet, "leading_eigenvectors", lambda op, *a, **k: seen.append(len(op)) or real(op, *a, **k)
+        _kernel_alternation,
+        "leading_eigenvectors",
+        lambda op, *a, **k: seen.append(len(op)) or real(op, *a, **k),
     )
     knet = quick(max_samples=max_samples).fit(X)
     assert set(seen) == {n}
@@ -301,7 +326,9 @@ def test_a_subset_by_its_spectrum(moons, monkeypatch):
     X, y = moons
     seen = []
     monkeypatch.setattr(
-        _knet, "leading_eigenvectors", lambda op, *a, **k: seen.append(len(op)) or real(op, *a, **k)
+        _kernel_alternation,
+        "leading_eigenvectors",
+        lambda op, *a, **k: seen.append(len(op)) or real(op, *a, **k),
     )
     knet = quick(max_samples="spectrum").fit(X)
     assert 20 < seen[0] < 300

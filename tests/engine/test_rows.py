@@ -183,3 +183,26 @@ def test_root_mean_square_of_zeros_is_one_and_of_large_values_finite():
     assert root_mean_square(np.zeros((5, 2), dtype=np.float32)) == 1.0
     large = np.full((5, 2), 3e38, dtype=np.float32)
     assert root_mean_square(large) == pytest.approx(3e38, rel=1e-6)
+
+
+def test_a_reshuffled_order_is_drawn_anew_whenever_it_is_used_up():
+    n, b = 11, 4
+    batches = Batches(Rows(table(n)), b, rng(), steps=3, reshuffle=True)
+    orders = [[index.tolist() for _, index in batches] for _ in range(4)]
+    # Two batches fit into eleven rows; the three rows that are left wait for the next order.
+    taken = [index for order in orders for index in order]
+    passes = list(zip(taken[::2], taken[1::2], strict=True))
+    assert all(len({*first, *second}) == 2 * b for first, second in passes)
+    assert len({tuple(first) for first, _ in passes}) == len(passes)
+    whole = Batches(Rows(table(n)), n, rng(), steps=2, reshuffle=True)
+    first, second = (index.tolist() for _, index in whole)
+    assert sorted(first) == sorted(second) == list(range(n)) and first != second
+
+
+def test_with_a_reshuffled_order_every_pair_of_rows_meets():
+    n = 12
+    batches = Batches(Rows(table(n)), 4, rng(), steps=200, reshuffle=True)
+    met = np.zeros((n, n), dtype=bool)
+    for _, index in batches:
+        met[np.ix_(index, index)] = True
+    assert met.all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_iris, load_wine
+from torch.autograd import gradcheck
 
 from sklearn_deepcluster import IdentityAutoencoder
 from sklearn_deepcluster.losses import IdentityLoss
@@ -58,6 +59,13 @@ def test_the_loss_is_that_of_embedding_and_reconstruction():
     expected = sum(float(((x[i] - y[i]) ** 2).sum()) for y in (z, back) for i in range(6)) / 18
     assert float(terms["loss"]) == pytest.approx(expected, rel=1e-6)
     assert float(terms["embedding"]) == pytest.approx(float((x - z).square().mean()), rel=1e-6)
+
+
+def test_the_loss_passes_gradcheck():
+    rng = torch.Generator().manual_seed(0)
+    x, z, back = (torch.randn(4, 3, generator=rng, dtype=torch.float64) for _ in range(3))
+    inputs = (z.requires_grad_(), back.requires_grad_())
+    assert gradcheck(lambda z, back: IdentityLoss()((z, back), x, None)["loss"], inputs)
 
 
 @pytest.mark.parametrize("widths", [(6,), (9,), (8, 10), ()])

@@ -1,0 +1,166 @@
+"""Objective and schedule of KNet: the encoder, the spectral embedding U and labels in turn."""
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from torch import nn
+
+from sklearn_deepcluster._engine import Callback, generator
+from sklearn_deepcluster.cluster._dekm import label_change
+from sklearn_deepcluster.kernels import (
+    cluster_indicator,
+    gaussian_kernel,
+    hsic_factor,
+    leading_eigenvectors,
+    projector_distance,
+    stiefel_ascent,
+)
+
+# Rows on which the HSIC is followed during a step of the encoder.
+_WATCHED_ROWS = 2000
+_KMEANS_STARTS = 10
+# Mean leading eigenvalue, of at most 1, beyond which the clusters are separate.
+_SEPARATE = 0.9
+
+
+class HSICLoss(nn.Module):
+    r"""The objective of a batch B, which estimates that of all n rows without bias.
+
+    .. math:: L = -\frac{n (n - 1)}{b (b - 1)} \sum_{i \ne j \in B} (v_i \cdot v_j)
+              \exp\Bigl(-\frac{\lVert f(x_i) - f(x_j) \rVert^2}{2 \sigma^2}\Bigr)
+              + \lambda \frac{n}{b} \sum_{i \in B} \lVert x_i - g(f(x_i)) \rVert^2
+
+    The factor V (n, c) of the weights is set by the schedule.
+    """
+
+    def __init__(self, sigma, lam):
+        super().__init__()
+        self.sigma = sigma
+        self.lam = lam
+        self.factor = None
+
+    def value(self, z, index):
+        """HSIC of rows with the embedding z, scaled to all rows; the diagonal left out."""
+        b, n = len(z), len(self.factor)
+        if b < 2:
+            return 0.0 * z.sum()
+        v = self.factor[index]
+        weights = v @ v.T
+        weights = weights - torch.diag(weights.diagonal())
+        scale = n * (n - 1) / (b * (b - 1))
+        return scale * (weights * gaussian_kernel(z, z, self.sigma)).sum()
+
+    def forward(self, outputs, x, index):
+        """Return the terms of the loss of a batch."""
+        hsic = self.value(outputs[0], index)
+        terms = {"loss": -hsic, "hsic": hsic.detach()}
+        if self.lam > 0:
+            error = (x - outputs[1]).square().sum() * (len(self.factor) / len(x))
+            terms["loss"] = terms["loss"] + self.lam * error
+            terms["reconstruction"] = error.detach()
+        return terms
+
+
+class Alternation(Callback):
+    """Between rounds: has the encoder converged, then a new U or new labels; stop if they stay.
+
+    Parameters
+    ----------
+    task : Task
+    objective : HSICLoss
+    estimator : KNet
+    """
+
+    def __init__(self, task, objective, estimator):
+        self.task = task
+        self.objective = objective
+        self.estimator = estimator
+        order = torch.randperm(len(task.rows), generator=generator(task.seed))
+        self.watched = order[:_WATCHED_ROWS].sort().values
+        # How often U and the labels have followed.
+        self.n_soft = self.n_hard = 0
+
+    def begin(self, operator, labels=None):
+        """Set the first target: the eigenvectors of the start, or `labels` to go on from."""
+        estimator = self.estimator
+        k = estimator.n_vectors or estimator.n_clusters
+        self.u, values = leading_eigenvectors(operator, k)
+        telling = max(1, estimator.n_clusters - 1)
+        # Where the kernel separates the clusters from the start, they are certain, and the encoder
+        # is to follow them to the end; elsewhere it would learn the errors of U by heart.
+        separate = estimator.normalize_degree and float(values[:telling].mean()) > _SEPARATE
+        if separate and estimator.n_vectors is None:
+            # The next vector is one within a cluster: to follow it for long would split that.
+            self.u, values = self.u[:, :telling], values[:telling]
+        self.least_gain = -np.inf if separate else estimator.inner_tol
+        if labels is None and estimator.max_iter == 0:
+            labels = self._rounded(values)
+        self._set_target(operator, labels)
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 1:  # nothing was trained yet
+            return
+        z = self.task.embed()
+        if self.labels is None and not self._converged(z):
+            return
+        operator = self.estimator._operator(z, self.objective.sigma)
+        before = self.u
+        self.u, values = self._updated(operator)
+        moved = projector_distance(before, self.u)
+        net.history.record("projector_distance", moved)
+        net.history.record("spectral_hsic", float(values.sum()))
+        labels = None
+        if self.labels is not None:
+            labels = self._rounded(values)
+            change = label_change(self.labels, labels)
+            net.history.record("label_change", change)
+            self.n_hard += 1
+            net.stop_training |= change < self.estimator.tol
+            net.stop_training |= self.n_hard == self.estimator.n_refine
+        else:
+            self.n_soft += 1
+            if moved < self.estimator.tol or self.n_soft == self.estimator.max_iter:
+                if self.estimator.n_refine == 0:
+                    net.stop_training = True
+                    return
+                labels = self._rounded(values)
+        self._set_target(operator, labels)
+
+    def _set_target(self, operator, labels):
+        """Train for U, or for the clusters where there are labels."""
+        u = self.u
+        if labels is not None:
+            u = cluster_indicator(torch.from_numpy(labels), self.estimator.n_clusters)
+            self.objective.lam = 0.0
+        factor = hsic_factor(u, operator.scaling)
+        self.objective.factor = factor.float().to(self.task.trainer.device)
+        self.labels = labels
+        self.value, self.n_inner = -np.inf, 0
+
+    def _converged(self, z):
+        """Whether the encoder gains no more, or has been trained for long enough."""
+        device = self.task.trainer.device
+        value = float(self.objective.value(z[self.watched].to(device), self.watched))
+        gain, self.value = value - self.value, value
+        self.n_inner += 1
+        most = -(-self.estimator.max_steps // self.estimator.update_interval)
+        return gain <= self.least_gain * abs(value) or self.n_inner >= most
+
+    def _updated(self, operator):
+        """U for the present embedding, as eigenvectors, and their eigenvalues."""
+        if self.estimator.update == "eig":
+            return leading_eigenvectors(operator, self.u.shape[1], start=self.u)
+        u, _ = stiefel_ascent(operator, self.u, max_iter=self.estimator.stiefel_max_iter)
+        values, rotation = torch.linalg.eigh(u.T @ (operator @ u))
+        return u @ rotation.flip(1), values.flip(0)
+
+    def _rounded(self, values):
+        """Labels from U, whose columns have these eigenvalues."""
+        if self.estimator.rounding == "kernel":
+            points = self.u * values.clamp_min(0.0).sqrt()
+        else:
+            points = nn.functional.normalize(self.u, dim=1)
+        kmeans = KMeans(
+            self.estimator.n_clusters, n_init=_KMEANS_STARTS, random_state=self.task.seed
+        )
+        return kmeans.fit(points.numpy()).labels_.astype(np.int64)
