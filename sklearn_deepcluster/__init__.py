@@ -2,10 +2,14 @@
 
 from sklearn_deepcluster.cluster import (
     DCEC,
+    DDC,
     DEC,
     DEKM,
     DEPICT,
+    DTKC,
     IDEC,
+    RDDC,
+    RDTKC,
     GraphAgglomerative,
     KMeansNet,
     KNet,
@@ -14,23 +18,33 @@ from sklearn_deepcluster.persistence import load_model, save_model
 from sklearn_deepcluster.representation import (
     Autoencoder,
     ConvAutoencoder,
+    ConvEncoder,
+    GRUEncoder,
     IdentityAutoencoder,
+    MLPEncoder,
 )
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "DCEC",
+    "DDC",
     "DEC",
     "DEKM",
     "DEPICT",
+    "DTKC",
     "IDEC",
+    "RDDC",
+    "RDTKC",
     "Autoencoder",
     "ConvAutoencoder",
+    "ConvEncoder",
+    "GRUEncoder",
     "GraphAgglomerative",
     "IdentityAutoencoder",
     "KMeansNet",
     "KNet",
+    "MLPEncoder",
     "__version__",
     "load_model",
     "save_model",

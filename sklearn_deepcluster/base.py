@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import assert_all_finite
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_deepcluster._engine import (
     CHUNK_ROWS,
@@ -20,6 +20,7 @@ from sklearn_deepcluster._engine import (
     resolve_device,
     uses_bfloat16,
 )
+from sklearn_deepcluster.utils._sequences import check_padding, is_sequences, padded_rows
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 POSITIVE_INT = [Interval(numbers.Integral, 1, None, closed="left")]
@@ -51,20 +52,74 @@ def flat_rows(X):
 class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of all estimators: a transformer that holds a torch module as ``module_``."""
 
+    # Whether a sample of X is a sequence of steps, and the parameter that gives its shape.
+    _sequential = False
+    _sequence_shape = None
+
     def _check_X(self, X, *, reset):
         """Validate X and return it as a 2-D array or memory map.
 
-        Image arrays are flattened; ``sample_shape_`` keeps their shape. float32 arrays and
-        memory maps are not copied, and memory maps are checked in chunks.
+        Image arrays and sequences are flattened; ``sample_shape_`` keeps their shape. float32
+        arrays and memory maps are not copied, and memory maps are checked in chunks.
         """
+        if self._sequential:
+            return self._check_sequences(X, reset=reset)
         X, sample_shape = flat_rows(X)
-        if isinstance(X, np.memmap):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            _check_memmap(X)
-        else:
-            X = validate_data(self, X, reset=reset, dtype=np.float32, order="C")
+        X = self._check_rows(X, reset=reset)
         if reset:
             self.sample_shape_ = sample_shape or (X.shape[1],)
+        return X
+
+    def _check_rows(self, X, *, reset, finite=True):
+        if isinstance(X, np.memmap):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            _check_memmap(X, finite)
+            return X
+        return validate_data(
+            self, X, reset=reset, dtype=np.float32, order="C", ensure_all_finite=finite
+        )
+
+    def _check_sequences(self, X, *, reset):
+        """Validate sequences; return rows (n, time * features), NaN after the end of each.
+
+        Of arrays (n, time, features) and lists, ``n_features_in_`` is the features per step, and
+        the length is free. Of 2-D X it is the number of columns: each is a step, or what the
+        parameter `sample_shape` of the encoder says.
+        """
+        if is_sequences(X):
+            X, shape = padded_rows(X)
+            if reset:
+                self.n_features_in_, self.sample_shape_ = shape[1], tuple(shape)
+                vars(self).pop("feature_names_in_", None)
+            elif shape[1] != self.sample_shape_[1]:
+                raise ValueError(
+                    f"X has {shape[1]} features per step, but {type(self).__name__} is expecting "
+                    f"{self.sample_shape_[1]} features per step as input."
+                )
+            if not isinstance(X, np.memmap) or X.dtype.kind not in "biuf":
+                X = check_array(X, dtype=np.float32, order="C", ensure_all_finite="allow-nan")
+            check_padding(X, shape[1])
+            return X
+        given = self._sequence_shape
+        if reset or self.n_features_in_ == math.prod(self.sample_shape_):
+            X = self._check_rows(X, reset=reset, finite=True if given is None else "allow-nan")
+        else:  # fitted on sequences; rows of numbers are sequences too
+            X = check_array(X, dtype=np.float32, order="C", ensure_all_finite="allow-nan")
+            if self.sample_shape_[1] > 1 and X.shape[1] != math.prod(self.sample_shape_):
+                raise ValueError(
+                    f"X has {X.shape[1]} columns, but {type(self).__name__} is expecting sequences "
+                    f"with {self.sample_shape_[1]} features per step."
+                )
+        if reset:
+            shape = (X.shape[1], 1) if given is None else tuple(int(side) for side in given)
+            if len(shape) != 2 or min(shape) < 1 or math.prod(shape) != X.shape[1]:
+                raise ValueError(
+                    f"sample_shape={given!r} does not fit: (time, features) with the product "
+                    f"{X.shape[1]}, the columns of X, is needed."
+                )
+            self.sample_shape_ = shape
+        if given is not None or np.isnan(X[:, -1]).any():
+            check_padding(X, self.sample_shape_[1])
         return X
 
     def _trainer(self, **overrides):
@@ -126,8 +181,8 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return state
 
 
-def _check_memmap(X):
-    """Check a memory map chunk by chunk: real, not empty, finite also as float32."""
+def _check_memmap(X, finite=True):
+    """Check a memory map chunk by chunk: real, not empty, `finite` also as float32."""
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X is a memory map of dtype {X.dtype}; real numbers are needed.")
     if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
@@ -139,4 +194,4 @@ def _check_memmap(X):
     for start in range(0, X.shape[0], CHUNK_ROWS):
         with np.errstate(over="ignore"):
             chunk = np.asarray(X[start : start + CHUNK_ROWS], dtype=np.float32)
-        assert_all_finite(chunk, input_name="X")
+        assert_all_finite(chunk, allow_nan=finite == "allow-nan", input_name="X")

@@ -409,11 +409,11 @@ SMALL_NETWORK = {
 
 
 @every_clusterer
-def test_grid_search_reaches_into_the_default_autoencoder(name):
+def test_grid_search_reaches_into_the_default_representation(name):
     """``GridSearchCV(IDEC(10), {"autoencoder__n_components": ...})`` runs as it stands."""
     X, y = blobs()
     estimator = tiny(name, autoencoder=None)
-    network = SMALL_NETWORK[type(estimator._default_autoencoder()).__name__]
+    network = SMALL_NETWORK[type(estimator._default_representation()).__name__]
     search = GridSearchCV(
         estimator, SMALL | network, scoring="adjusted_rand_score", cv=2, error_score="raise"
     ).fit(X, y)
@@ -424,7 +424,7 @@ def test_grid_search_reaches_into_the_default_autoencoder(name):
         search.best_params_.items() <= {f"autoencoder__{k}": v for k, v in chosen.items()}.items()
     )
     assert best.transform(X).shape[1] == chosen.get("n_components", N_FEATURES)
-    assert type(best.autoencoder) is type(PUBLIC[name]()._default_autoencoder())
+    assert type(best.autoencoder) is type(PUBLIC[name]()._default_representation())
     assert estimator.autoencoder is None
     np.testing.assert_array_equal(search.predict(X), best.labels_)
 

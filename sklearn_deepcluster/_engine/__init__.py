@@ -1,12 +1,13 @@
 """The engine room: the only importer of skorch."""
 
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, GradientNormClipping
 
 from sklearn_deepcluster._engine._device import (
     inference_device,
     resolve_device,
     uses_bfloat16,
 )
+from sklearn_deepcluster._engine._net import BestEpoch
 from sklearn_deepcluster._engine._rows import (
     BLOCK_SIZE,
     CHUNK_ROWS,
@@ -26,7 +27,9 @@ __all__ = [
     "BLOCK_SIZE",
     "CHUNK_ROWS",
     "OPTIMIZERS",
+    "BestEpoch",
     "Callback",
+    "GradientNormClipping",
     "Rows",
     "Trainer",
     "draw_seed",

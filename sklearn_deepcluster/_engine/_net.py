@@ -1,5 +1,6 @@
 """The one skorch net: trains a module against an objective on indexed batches."""
 
+import copy
 import math
 
 import torch
@@ -103,6 +104,44 @@ class IndexedNet(NeuralNet):
             if not last.tb_frame.f_globals.get("__name__", "").startswith("skorch.callbacks"):
                 raise
             self.stop_training = True
+
+
+class BestEpoch(Callback):
+    """Keep the weights of the epoch with the least loss, and stop when it has not fallen for long.
+
+    Module and objective go back to that epoch at the end, whatever ended the training.
+
+    Parameters
+    ----------
+    patience : int or None, default=None
+        Epochs without a new minimum after which to stop; None never stops.
+
+    Attributes
+    ----------
+    loss_ : float
+        The least loss.
+    """
+
+    def __init__(self, patience=None):
+        self.patience = patience
+
+    def on_train_begin(self, net, **kwargs):
+        self.loss_, self.state_, self.waited_ = math.inf, None, 0
+
+    def on_epoch_end(self, net, **kwargs):
+        loss = net.history[-1]["train_loss"]
+        if loss < self.loss_:
+            parts = net.module_, net.criterion_
+            self.state_ = [copy.deepcopy(part.state_dict()) for part in parts]
+            self.loss_, self.waited_ = loss, 0
+            return
+        self.waited_ += 1
+        if self.patience is not None and self.waited_ >= self.patience:
+            net.stop_training = True
+
+    def on_train_end(self, net, **kwargs):
+        for part, state in zip((net.module_, net.criterion_), self.state_, strict=True):
+            part.load_state_dict(state)
 
 
 class Progress(Callback):

@@ -107,13 +107,22 @@ def map_blocks(function, rows, *, autocast=False):
 
 
 def root_mean_square(X):
-    """Return the root mean square of all values of X, 1.0 for zeros; reads X in chunks."""
-    total = 0.0
+    """Return the root mean square of all values of X, 1.0 for zeros; reads X in chunks.
+
+    NaN, the padding of sequences, does not count.
+    """
+    total, missing = 0.0, 0
     for start in range(0, X.shape[0], CHUNK_ROWS):
         # As float32 first: arrays were converted to it, memory maps of float64 were not.
         chunk = np.asarray(X[start : start + CHUNK_ROWS], dtype=np.float32).astype(np.float64)
-        total += float(np.vdot(chunk, chunk))
-    return float(np.sqrt(total / X.size)) or 1.0
+        squares = float(np.vdot(chunk, chunk))
+        if np.isnan(squares):
+            absent = np.isnan(chunk)
+            missing += int(absent.sum())
+            chunk[absent] = 0.0
+            squares = float(np.vdot(chunk, chunk))
+        total += squares
+    return float(np.sqrt(total / (X.size - missing))) or 1.0
 
 
 def shuffled_order(n_samples, n_features, generator):

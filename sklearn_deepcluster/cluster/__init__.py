@@ -1,12 +1,27 @@
 """The clusterers, one file per paper."""
 
 from sklearn_deepcluster.cluster._dcec import DCEC
+from sklearn_deepcluster.cluster._ddc import DDC, RDDC
 from sklearn_deepcluster.cluster._dec import DEC
 from sklearn_deepcluster.cluster._dekm import DEKM
 from sklearn_deepcluster.cluster._depict import DEPICT
+from sklearn_deepcluster.cluster._dtkc import DTKC, RDTKC
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
 from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
 from sklearn_deepcluster.cluster._knet import KNet
 
-__all__ = ["DCEC", "DEC", "DEKM", "DEPICT", "IDEC", "GraphAgglomerative", "KMeansNet", "KNet"]
+__all__ = [
+    "DCEC",
+    "DDC",
+    "DEC",
+    "DEKM",
+    "DEPICT",
+    "DTKC",
+    "IDEC",
+    "RDDC",
+    "RDTKC",
+    "GraphAgglomerative",
+    "KMeansNet",
+    "KNet",
+]

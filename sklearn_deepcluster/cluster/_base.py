@@ -49,6 +49,10 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         "memory": [str, os.PathLike, HasMethods("cache"), None],
     }
 
+    # The parameter that holds the representation.
+    _slot = "autoencoder"
+    # What may be frozen there.
+    _representations = BaseAutoencoder
     # The fitted arrays that ``_assign`` works with; ``_optimize`` returns them.
     _head_attributes = ("cluster_centers_",)
     # Whether the decoder is kept (and trained) in the clustering phase.
@@ -62,11 +66,15 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _default_autoencoder(self):
+    def _default_representation(self):
         return Autoencoder()
 
+    def _given(self):
+        """What the user gave as representation."""
+        return getattr(self, self._slot)
+
     def set_params(self, **params):
-        """Set parameters; ``autoencoder__...`` works for the default autoencoder too.
+        """Set parameters; those of the representation work for the default one too.
 
         Parameters
         ----------
@@ -81,18 +89,19 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         ValueError
             If a parameter is not known, or belongs to a frozen representation.
         """
-        nested = [key for key in params if key.startswith("autoencoder__")]
+        slot = self._slot
+        nested = [key for key in params if key.startswith(f"{slot}__")]
         if nested:
-            autoencoder = params.get("autoencoder", self.autoencoder)
-            if isinstance(autoencoder, FrozenEstimator):
+            given = params.get(slot, self._given())
+            if isinstance(given, FrozenEstimator):
                 raise ValueError(
-                    f"{nested[0]} cannot be set: the autoencoder is frozen. Give an unfrozen "
+                    f"{nested[0]} cannot be set: the {slot} is frozen. Give an unfrozen "
                     "one to search its parameters."
                 )
-            if isinstance(autoencoder, str):
-                raise ValueError(f"{nested[0]} cannot be set: autoencoder={autoencoder!r}.")
-            if autoencoder is None:
-                params["autoencoder"] = self._default_autoencoder()
+            if given is None:
+                params[slot] = given = self._default_representation()
+            if not hasattr(given, "set_params"):
+                raise ValueError(f"{nested[0]} cannot be set: {slot}={given!r}.")
         return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -148,64 +157,72 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         """Check what depends on X or on other parameters, before any training."""
         if len(X) < self.n_clusters:
             raise ValueError(f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}.")
-        if isinstance(self.autoencoder, FrozenEstimator):
-            fitted = self.autoencoder.estimator
-            if not isinstance(fitted, BaseAutoencoder):
-                raise ValueError(f"autoencoder={self.autoencoder!r} does not hold an autoencoder.")
+        given = self._given()
+        if isinstance(given, FrozenEstimator):
+            fitted = given.estimator
+            if not isinstance(fitted, self._representations):
+                kind = "autoencoder" if self._slot == "autoencoder" else "representation"
+                raise ValueError(f"{self._slot}={given!r} does not hold an {kind}.")
             check_is_fitted(fitted, "module_")
             if fitted.n_features_in_ != X.shape[1]:
                 raise ValueError(
-                    f"autoencoder was fitted on {fitted.n_features_in_} features; "
+                    f"{self._slot} was fitted on {fitted.n_features_in_} features; "
                     f"X has {X.shape[1]}."
                 )
         else:
-            self._autoencoder()._validate_params()
-        if self.batch_size == 1 and self._autoencoder()._draws_globally():
+            self._source()._validate_params()
+        if self.batch_size == 1 and self._source()._draws_globally():
             # Only modules of the user have batch normalisation.
             self._trainer().check_batch_norm(self._rebuild_module(), smallest=1)
         if resume and len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("warm_start cannot go on with another n_clusters.")
+        self._check_init(X)
+
+    def _check_init(self, X):
         check_init(self.init, self.n_clusters, self._known_width(X), self._init_names)
 
     def _known_width(self, X):
         """Number of components where it is known before training, else None."""
-        autoencoder = self._autoencoder()
-        if isinstance(self.autoencoder, FrozenEstimator):
-            return autoencoder.n_components_
+        source = self._source()
+        if isinstance(self._given(), FrozenEstimator):
+            return source.n_components_
         # Of a user's module it is known once it is built.
-        of_user = getattr(autoencoder, "module", None) is not None
-        return None if of_user else autoencoder.n_components
+        of_user = getattr(source, "module", None) is not None
+        return None if of_user else source.n_components
 
     def _check_y(self, X, y):
         """Hook: what of the labels y a method uses, checked; None for all but semi-supervised."""
         return None
 
-    def _autoencoder(self):
+    def _source(self):
         """The representation, unwrapped if it is frozen, the default one if it is None."""
-        if isinstance(self.autoencoder, FrozenEstimator):
-            return self.autoencoder.estimator
-        return self._default_autoencoder() if self.autoencoder is None else self.autoencoder
+        given = self._given()
+        if isinstance(given, FrozenEstimator):
+            return given.estimator
+        return self._default_representation() if given is None else given
 
     def _representation(self, X, seed):
         """Return a fitted representation: frozen, from the cache, or fitted now."""
-        if isinstance(self.autoencoder, FrozenEstimator):
-            return self.autoencoder.estimator
-        autoencoder = clone(self._autoencoder())
-        reusable = self.random_state is not None or autoencoder.random_state is not None
+        if isinstance(self._given(), FrozenEstimator):
+            return self._source()
+        source = clone(self._source())
+        reusable = source._costly and (
+            self.random_state is not None or source.random_state is not None
+        )
         inherited = {"device": self.device, "precision": self.precision, "random_state": seed}
         for name, value in inherited.items():
-            if getattr(autoencoder, name) in (None, "auto"):
-                autoencoder.set_params(**{name: value})
+            if getattr(source, name) in (None, "auto"):
+                source.set_params(**{name: value})
         X = X.reshape(len(X), *self.sample_shape_)
-        verbose = max(self.verbose, autoencoder.verbose)
-        return fit_cached(autoencoder, X, self.memory if reusable else None, verbose)
+        verbose = max(self.verbose, source.verbose)
+        return fit_cached(source, X, self.memory if reusable else None, verbose)
 
     def _rebuild_module(self):
         """Build the module anew for saved weights."""
-        autoencoder = clone(self._autoencoder())
-        autoencoder.n_features_in_ = self.n_features_in_
-        autoencoder.sample_shape_ = self.sample_shape_
-        module = autoencoder._rebuild_module()
+        source = clone(self._source())
+        source.n_features_in_ = self.n_features_in_
+        source.sample_shape_ = self.sample_shape_
+        module = source._rebuild_module()
         return self._adapted(module)
 
     def _adapted(self, module):
@@ -213,6 +230,15 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         if not self._keeps_decoder:
             module.decoder = None
         return module
+
+    def _companion(self, module, rows, seed):
+        """Hook: what is learned from the intermediate outputs of the module, or None.
+
+        Returns
+        -------
+        companion : CompanionLoss or None
+        """
+        return None
 
     def _run(self, X, y, seed, resume):
         """One whole run: representation, initial clustering, the method."""
@@ -222,7 +248,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         trainer = self._trainer()
         source = self if resume else self._representation(X, seeds[0])
         module = self._adapted(copy.deepcopy(source.module_))
-        trainer.global_rng = self._autoencoder()._draws_globally()
+        trainer.global_rng = self._source()._draws_globally()
         rows = Rows(X, scale=source.scale_, device=trainer.device)
         task = Task(
             module=module.to(trainer.device),
@@ -236,9 +262,10 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 seed=seeds[1],
             ),
             stage=f"{type(self).__name__}: clustering",
-            reconstruction=self._autoencoder()._loss(),
+            reconstruction=self._source()._loss(),
             y=y,
             head=self._head(trainer.device) if resume else None,
+            companion=self._companion(module, rows, seeds[2]),
         )
         head, epochs = self._optimize(task)
         labels, z = self._assign_rows(module, head, rows)
@@ -249,23 +276,25 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         centers = centers.cpu().numpy()
         variance = float(z.var(axis=0, dtype=np.float64).sum()) or 1.0
         history = _history(epochs)
-        if not resume:
+        if not resume and hasattr(source, "history_"):
             history["pretraining_loss"] = list(source.history_["loss"])
-        return Run(
-            fitted={
-                "module_": module,
-                **fitted_head(head),
-                "cluster_centers_": centers,
-                "labels_": labels,
-                "history_": history,
-                "loss_": history["loss"][-1],
-                "n_iter_": len(history["loss"]),
-                "scale_": source.scale_,
-                "n_components_": source.n_components_,
-                "embedding_variance_": variance,
-            },
-            score=-_mean_gap(z, centers) / variance,
-        )
+        fitted = {
+            "module_": module,
+            "cluster_centers_": centers,
+            "labels_": labels,
+            "history_": history,
+            "loss_": history["loss"][-1],
+            "n_iter_": len(history["loss"]),
+            "scale_": source.scale_,
+            "n_components_": source.n_components_,
+            "embedding_variance_": variance,
+        }
+        fitted |= {k: v for k, v in fitted_head(head).items() if k != "cluster_centers_"}
+        return Run(fitted, score=self._restart_score(fitted, z))
+
+    def _restart_score(self, fitted, z):
+        """Hook: by what the best of `n_init` runs is chosen, without labels; higher is better."""
+        return -_mean_gap(z, fitted["cluster_centers_"]) / fitted["embedding_variance_"]
 
     def _assign(self, z, head):
         """Labels of embedded rows z (b, e): the most probable, or else the nearest, cluster."""

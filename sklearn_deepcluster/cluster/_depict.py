@@ -339,7 +339,7 @@ class DEPICT(BaseDeepClusterer):
         """
         return self.fit(X, y).labels_
 
-    def _default_autoencoder(self):
+    def _default_representation(self):
         return ConvAutoencoder(
             n_components=32,
             filters=(50, 50),

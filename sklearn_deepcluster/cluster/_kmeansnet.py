@@ -328,11 +328,11 @@ class KMeansNet(BaseDeepClusterer):
         """Whether there is a decoder: as fitted, and before that as the parameters say."""
         return getattr(self, "variant_", self.variant) == "tell"
 
-    def _default_autoencoder(self):
+    def _default_representation(self):
         return Autoencoder(embedding_activation="unit_norm")
 
-    def _autoencoder(self):
-        return RawInput() if isinstance(self.autoencoder, str) else super()._autoencoder()
+    def _source(self):
+        return RawInput() if isinstance(self.autoencoder, str) else super()._source()
 
     def _adapted(self, module):
         # A saved module is built anew as it was fitted, whatever the parameters are by now.

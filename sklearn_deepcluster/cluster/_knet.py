@@ -368,7 +368,7 @@ class KNet(BaseDeepClusterer):
             module.decoder = None
         return module
 
-    def _default_autoencoder(self):
+    def _default_representation(self):
         return IdentityAutoencoder(start=self.start)
 
     def _check_params(self, X, resume):
@@ -393,7 +393,7 @@ class KNet(BaseDeepClusterer):
             )
         if self.n_vectors is not None and self.n_vectors > n:
             raise ValueError(f"n_vectors={self.n_vectors} is more than the {n} rows to train with.")
-        if isinstance(self._autoencoder(), IdentityAutoencoder) and not resume:
+        if isinstance(self._source(), IdentityAutoencoder) and not resume:
             # The embedding will be the data, so what is wrong with it can be told now.
             rows = np.linspace(0, len(X) - 1, min(len(X), MEDIAN_ROWS)).astype(int)
             self._bandwidth(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)

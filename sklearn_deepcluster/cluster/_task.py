@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Rows, Trainer
+from sklearn_deepcluster._engine import Callback, Rows, Trainer
+from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
+from sklearn_deepcluster.nn import Exposing
 
 
 @dataclasses.dataclass
@@ -31,6 +33,8 @@ class Task:
         What ``_check_y`` made of the labels, for methods that use some.
     head : dict or None
         The head of the last fit, where this one goes on from it (``warm_start``).
+    companion : CompanionLoss or None
+        Learns from the intermediate outputs of the module, beside the objective.
     """
 
     module: torch.nn.Module
@@ -42,6 +46,7 @@ class Task:
     reconstruction: torch.nn.Module | None = None
     y: np.ndarray | None = None
     head: dict | None = None
+    companion: CompanionLoss | None = None
 
     def embed(self):
         """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
@@ -56,14 +61,18 @@ class Task:
 
     def train(self, objective, *, rounds, schedule, **options):
         """Train module and objective for up to `rounds` rounds of `steps` steps, or one epoch."""
+        module = self.module
+        if self.companion is not None:
+            module = Exposing(module, module.taps)
+            objective = WithCompanion(objective, self.companion)
         return self.trainer.train(
-            self.module,
+            module,
             objective,
             self.rows,
             seed=self.seed,
             stage=self.stage,
             epochs=rounds,
-            schedule=[schedule],
+            schedule=[schedule] if isinstance(schedule, Callback) else schedule,
             **options,
         )
 

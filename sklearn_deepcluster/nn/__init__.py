@@ -9,24 +9,42 @@ from sklearn_deepcluster.nn._autoencoder import (
     stages,
     tied_decoder,
 )
+from sklearn_deepcluster.nn._encoders import (
+    BlockEncoder,
+    Exposing,
+    RecurrentEncoder,
+    TupleEncoder,
+    block_convnet,
+    block_mlp,
+    block_sides,
+)
 from sklearn_deepcluster.nn._layers import (
     ACTIVATIONS,
     Corruption,
     Dropout,
     MaskingNoise,
     TiedLinear,
+    linear,
 )
 
 __all__ = [
     "ACTIVATIONS",
     "AutoencoderModule",
+    "BlockEncoder",
     "Corruption",
     "Dropout",
+    "Exposing",
     "MaskingNoise",
+    "RecurrentEncoder",
     "TiedLinear",
+    "TupleEncoder",
+    "block_convnet",
+    "block_mlp",
+    "block_sides",
     "conv_decoder",
     "conv_encoder",
     "identity_mlp",
+    "linear",
     "mlp",
     "stages",
     "tied_decoder",

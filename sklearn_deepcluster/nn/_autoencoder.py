@@ -50,6 +50,15 @@ class AutoencoderModule(nn.Module):
         self.corruption = corruption
         self.hidden = hidden
 
+    @property
+    def taps(self):
+        """Submodules of the encoder whose outputs are its intermediate outputs."""
+        if hasattr(self.encoder, "taps"):
+            return self.encoder.taps
+        if isinstance(self.encoder, nn.Sequential):
+            return [group[-1] for group in _groups(self.encoder)[:-1]]
+        return []
+
     def shaped(self, x):
         """Rows (b, d) in the shape that the encoder takes."""
         if self.input_shape is not None:
@@ -89,16 +98,21 @@ def stages(network):
 
     What only reshapes goes with the next layer in an encoder and with the last one in a decoder.
     """
+    return [nn.Sequential(*group) for group in _groups(network)]
+
+
+def _groups(network):
+    """The layers of each of the :func:`stages`, as lists."""
     groups, waiting = [], []
     for layer in network:
         if any(True for _ in layer.parameters()):
             groups.append([*waiting, layer])
             waiting = []
-        elif isinstance(layer, nn.Flatten):
+        elif isinstance(layer, nn.Flatten) or not groups:
             waiting.append(layer)
         elif not isinstance(layer, Corruption):
             groups[-1].append(layer)
-    return [nn.Sequential(*group) for group in groups]
+    return groups
 
 
 def _walk(layers, x):

@@ -35,12 +35,15 @@ def initialize(layer, generator, *, init="xavier"):
 
     generator : torch.Generator
 
-    init : {"xavier", "fan_in"}, default="xavier"
-        "xavier" is Glorot's uniform distribution; "fan_in" is U(-b, b), b = 1 / sqrt(fan in).
+    init : {"xavier", "he", "fan_in"}, default="xavier"
+        "xavier" is Glorot's uniform distribution, "he" that of He for ReLUs; "fan_in" is
+        U(-b, b), b = 1 / sqrt(fan in).
     """
     with torch.no_grad():
         if init == "xavier":
             nn.init.xavier_uniform_(layer.weight, generator=generator)
+        elif init == "he":
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
         else:
             bound = 1.0 / math.sqrt(layer.weight[0].numel())
             layer.weight.uniform_(-bound, bound, generator=generator)

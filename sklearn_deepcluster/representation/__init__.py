@@ -1,7 +1,15 @@
-"""Transformers that learn an embedding."""
+"""Transformers that learn an embedding, and descriptions of encoders."""
 
 from sklearn_deepcluster.representation._autoencoder import Autoencoder
 from sklearn_deepcluster.representation._conv import ConvAutoencoder
+from sklearn_deepcluster.representation._encoders import ConvEncoder, GRUEncoder, MLPEncoder
 from sklearn_deepcluster.representation._identity import IdentityAutoencoder
 
-__all__ = ["Autoencoder", "ConvAutoencoder", "IdentityAutoencoder"]
+__all__ = [
+    "Autoencoder",
+    "ConvAutoencoder",
+    "ConvEncoder",
+    "GRUEncoder",
+    "IdentityAutoencoder",
+    "MLPEncoder",
+]

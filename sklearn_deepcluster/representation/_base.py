@@ -61,24 +61,21 @@ class _LayerLoss(ReconstructionLoss):
         return super().forward(outputs[:2], outputs[2], index)
 
 
-class BaseAutoencoder(TorchEstimator):
-    """Base of the autoencoders; a subclass builds the module."""
+class BaseRepresentation(TorchEstimator):
+    """Base of the representations that a clusterer can start from; a subclass builds and trains."""
 
     _parameter_constraints = {
         **TRAINING_CONSTRAINTS,
-        "n_components": POSITIVE_INT,
         "scale": [StrOptions({"auto"}), Interval(numbers.Real, 0, None, closed="neither"), None],
         "max_epochs": POSITIVE_INT,
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
-        "noise": [Interval(numbers.Real, 0, 1, closed="left")],
-        "noise_kind": [StrOptions({"masking", "dropout"})],
-        "hidden_weight": [Interval(numbers.Real, 0, None, closed="left")],
-        "layerwise_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
     }
+    # Whether fitting takes long enough to be cached.
+    _costly = True
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Train the autoencoder to reconstruct X.
+        """Train the network on X.
 
         Parameters
         ----------
@@ -134,6 +131,27 @@ class BaseAutoencoder(TorchEstimator):
 
     def _draws_globally(self):
         return False
+
+    def _pretrain(self, module, rows, trainer, seed):
+        """Hook: what comes before the training of the whole; returns its history."""
+        return []
+
+    def _loss(self):
+        """The loss that a clusterer keeps beside its own, or None."""
+        return None
+
+
+class BaseAutoencoder(BaseRepresentation):
+    """Base of the autoencoders; a subclass builds the module."""
+
+    _parameter_constraints = {
+        **BaseRepresentation._parameter_constraints,
+        "n_components": POSITIVE_INT,
+        "noise": [Interval(numbers.Real, 0, 1, closed="left")],
+        "noise_kind": [StrOptions({"masking", "dropout"})],
+        "hidden_weight": [Interval(numbers.Real, 0, None, closed="left")],
+        "layerwise_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
+    }
 
     def _corruption(self):
         """The layer that corrupts the input, or None."""

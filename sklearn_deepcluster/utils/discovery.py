@@ -78,6 +78,7 @@ def _is_estimator(name, candidate, package):
     return (
         inspect.isclass(candidate)
         and issubclass(candidate, BaseEstimator)
+        and hasattr(candidate, "fit")  # descriptions of networks have parameters alone
         and candidate.__module__.startswith(f"{package}.")
         and not name.startswith(("_", "Base"))
         and not inspect.isabstract(candidate)

@@ -1,0 +1,243 @@
+"""Encoders without decoders: blocks, whose outputs can be caught, and a head."""
+
+import itertools
+
+import torch
+from torch import nn
+
+from sklearn_deepcluster.nn._layers import ACTIVATIONS, Conv2d, initialize
+
+
+class BlockEncoder(nn.Module):
+    """Blocks one after the other, then a head that makes the embedding.
+
+    Parameters
+    ----------
+    blocks : sequence of nn.Module
+    head : nn.Module
+    prepare : nn.Module, optional
+        Applied to the input first.
+
+    Attributes
+    ----------
+    taps : list of nn.Module
+        The blocks: what they give are the intermediate outputs.
+    """
+
+    def __init__(self, blocks, head, prepare=None):
+        super().__init__()
+        self.prepare = prepare
+        self.blocks = nn.ModuleList(blocks)
+        self.head = head
+
+    @property
+    def taps(self):
+        return list(self.blocks)
+
+    def forward(self, x):
+        if self.prepare is not None:
+            x = self.prepare(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+class Resize(nn.Module):
+    """Bilinear resizing of images (b, c, h, w) to a height and width."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = tuple(size)
+
+    def forward(self, x):
+        return nn.functional.interpolate(x, self.size, mode="bilinear", align_corners=False)
+
+    def extra_repr(self):
+        return f"size={self.size}"
+
+
+def _layer(layer, generator):
+    return initialize(layer, generator, init="he")
+
+
+def _head(n_in, n_components, generator):
+    """Linear, ReLU, batch normalisation: the hidden representation of the thesis."""
+    linear = nn.utils.skip_init(nn.Linear, n_in, n_components, dtype=torch.float32)
+    return nn.Sequential(
+        nn.Flatten(),
+        _layer(linear, generator),
+        nn.ReLU(),
+        nn.BatchNorm1d(n_components, dtype=torch.float32),
+    )
+
+
+def block_mlp(n_features, widths, n_components, generator, activation="relu"):
+    """Linear layers with batch normalisation, a :class:`BlockEncoder` on rows (b, n_features)."""
+    blocks = []
+    for n_in, n_out in itertools.pairwise((n_features, *widths)):
+        linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
+        norm = nn.BatchNorm1d(n_out, dtype=torch.float32)
+        blocks.append(nn.Sequential(_layer(linear, generator), norm, ACTIVATIONS[activation]()))
+    last = widths[-1] if widths else n_features
+    return BlockEncoder(blocks, _head(last, n_components, generator))
+
+
+def conv_block(n_in, n_out, kernel_size, generator, activation="relu"):
+    """Two convolutions, batch normalisation and pooling of 2 x 2 (Trosten, thesis, Table 3)."""
+    first, second = (
+        nn.utils.skip_init(Conv2d, n, n_out, kernel_size, dtype=torch.float32)
+        for n in (n_in, n_out)
+    )
+    return nn.Sequential(
+        _layer(first, generator),
+        ACTIVATIONS[activation](),
+        _layer(second, generator),
+        nn.BatchNorm2d(n_out, dtype=torch.float32),
+        ACTIVATIONS[activation](),
+        nn.MaxPool2d(2),
+    )
+
+
+def block_sides(side, kernel_sizes):
+    """Side of the maps after each block of :func:`conv_block`; not positive: too small."""
+    sides = []
+    for kernel in kernel_sizes:
+        side = (side - 2 * (kernel - 1)) // 2
+        sides.append(side)
+    return sides
+
+
+def block_convnet(
+    sample_shape, filters, kernel_sizes, n_components, generator, size=None, activation="relu"
+):
+    """The network of the tensor kernel thesis, a :class:`BlockEncoder` on images (b, c, h, w).
+
+    `size` is the height and width that images are resized to first; None leaves them.
+    """
+    channels, height, width = sample_shape
+    blocks = [
+        conv_block(n_in, n_out, kernel, generator, activation)
+        for (n_in, n_out), kernel in zip(
+            itertools.pairwise((channels, *filters)), kernel_sizes, strict=True
+        )
+    ]
+    sides = [block_sides(side, kernel_sizes)[-1] for side in size or (height, width)]
+    head = _head(filters[-1] * sides[0] * sides[1], n_components, generator)
+    return BlockEncoder(blocks, head, None if size is None else Resize(size))
+
+
+class RecurrentEncoder(nn.Module):
+    """Bidirectional GRU on sequences (b, time, f) that are padded with NaN at the end.
+
+    Each layer gives its last hidden states, forward and backward, an intermediate output (b, 2 h);
+    those of the last layer are what the head maps to the embedding. Sequences are packed: the
+    last step is the last one that is not padding, and padding costs no time.
+
+    Parameters
+    ----------
+    n_features : int
+        Features of a step.
+    hidden_size : int
+        Units per direction and layer.
+    n_layers : int
+    n_components : int
+    generator : torch.Generator
+    """
+
+    def __init__(self, n_features, hidden_size, n_layers, n_components, generator):
+        super().__init__()
+        widths = (n_features, *[2 * hidden_size] * (n_layers - 1))
+        self.layers = nn.ModuleList(_gru(width, hidden_size, generator) for width in widths)
+        self.states = nn.ModuleList(nn.Identity() for _ in widths)
+        self.head = _head(2 * hidden_size, n_components, generator)
+
+    @property
+    def taps(self):
+        return list(self.states)
+
+    def forward(self, x):
+        # Hundreds of small products each, which bfloat16 makes neither faster nor better.
+        with torch.autocast(x.device.type, enabled=False):
+            missing = x.isnan()
+            lengths = (~missing[..., 0]).sum(1)
+            packed = nn.utils.rnn.pack_padded_sequence(
+                x.masked_fill(missing, 0.0), lengths.cpu(), batch_first=True, enforce_sorted=False
+            )
+            for layer, state in zip(self.layers, self.states, strict=True):
+                packed, last = layer(packed)
+                last = state(torch.cat([last[0], last[1]], dim=1))
+        return self.head(last)
+
+
+def _gru(n_features, hidden_size, generator):
+    layer = nn.GRU(
+        n_features, hidden_size, batch_first=True, bidirectional=True, dtype=torch.float32,
+        device="meta",
+    ).to_empty(device="cpu")  # fmt: skip
+    with torch.no_grad():
+        for name, parameter in layer.named_parameters():
+            if name.startswith("weight_ih"):
+                for gate in parameter.chunk(3):
+                    nn.init.xavier_uniform_(gate, generator=generator)
+            elif name.startswith("weight_hh"):
+                for gate in parameter.chunk(3):
+                    nn.init.orthogonal_(gate, generator=generator)
+            else:
+                parameter.zero_()
+    return layer
+
+
+class TupleEncoder(nn.Module):
+    """An encoder of the user that gives a tuple: the embedding, then intermediate outputs.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+    n_outputs : int
+        Number of intermediate outputs.
+    """
+
+    def __init__(self, encoder, n_outputs):
+        super().__init__()
+        self.encoder = encoder
+        self.outputs = nn.ModuleList(nn.Identity() for _ in range(n_outputs))
+
+    @property
+    def taps(self):
+        return list(self.outputs)
+
+    def forward(self, x):
+        z, *intermediate = self.encoder(x)
+        for tap, output in zip(self.outputs, intermediate, strict=True):
+            tap(output)
+        return z
+
+
+class Exposing(nn.Module):
+    """A module whose forward pass also returns what its layers `taps` give.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its forward returns a tuple.
+    taps : sequence of nn.Module
+        Submodules of `module`, each called once per forward pass, in this order.
+    """
+
+    def __init__(self, module, taps):
+        super().__init__()
+        self.module = module
+        self._taps = list(taps)  # not registered: they are the module's own
+
+    def forward(self, x):
+        caught = []
+        handles = [
+            tap.register_forward_hook(lambda layer, inputs, output: caught.append(output))
+            for tap in self._taps
+        ]
+        try:
+            outputs = self.module(x)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return (*outputs, *caught)

@@ -1,0 +1,366 @@
+"""Encoders to be trained by a clusterer from random weights: descriptions, and what holds them."""
+
+import copy
+import math
+import numbers
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from sklearn_deepcluster._engine import generator, root_mean_square, seeded_global_rng
+from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.nn import (
+    ACTIVATIONS,
+    AutoencoderModule,
+    RecurrentEncoder,
+    TupleEncoder,
+    block_convnet,
+    block_mlp,
+    block_sides,
+)
+from sklearn_deepcluster.representation._base import BaseRepresentation
+from sklearn_deepcluster.utils._sklearn import StrOptions
+
+# Sides below the first are resized to the second: 16 pixels leave nothing after two blocks.
+SMALL_SIDE, RESIZED_SIDE = 24, 32
+
+
+class BaseEncoder(BaseEstimator):
+    """Base of the descriptions: parameters, and the network that they describe."""
+
+    # Whether a sample is a sequence of steps.
+    sequential = False
+
+    def build(self, n_features, sample_shape, rng):
+        """Return the network, with weights drawn from `rng`.
+
+        Parameters
+        ----------
+        n_features : int
+            Values per sample; of sequences per step.
+        sample_shape : tuple of int
+        rng : torch.Generator
+
+        Returns
+        -------
+        module : AutoencoderModule
+            Without decoder.
+        n_components : int
+        """
+        raise NotImplementedError
+
+
+def check_widths(name, widths, *, least=1):
+    """Return `widths`, a parameter called `name`, as a list of positive integers."""
+    checked = list(widths)
+    if len(checked) < least or any(not isinstance(w, numbers.Integral) or w < 1 for w in checked):
+        raise ValueError(f"{name}={widths!r} must hold positive integers, {least} at least.")
+    return checked
+
+
+class MLPEncoder(BaseEncoder):
+    """Multilayer perceptron with batch normalisation, for tabular data.
+
+    A description, as a kernel is to a Gaussian process: it has parameters to search, and the
+    clusterer that it is given to builds and trains the network. Hidden layers are its intermediate
+    outputs.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(500, 500)
+        Widths of the hidden layers: linear, batch normalisation, activation.
+
+    n_components : int, default=100
+        Dimension of the embedding: a linear layer, a ReLU, and batch normalisation.
+
+    activation : str, default="relu"
+        "relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid" or "identity".
+
+    See Also
+    --------
+    ConvEncoder : For images.
+    GRUEncoder : For sequences.
+
+    Examples
+    --------
+    >>> from sklearn_deepcluster import DDC, MLPEncoder
+    >>> DDC(3, encoder=MLPEncoder(hidden_layer_sizes=(64,))).get_params()["encoder__n_components"]
+    100
+    """
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like"],
+        "n_components": POSITIVE_INT,
+        "activation": [StrOptions(set(ACTIVATIONS))],
+    }
+
+    def __init__(self, *, hidden_layer_sizes=(500, 500), n_components=100, activation="relu"):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_components = n_components
+        self.activation = activation
+
+    def build(self, n_features, sample_shape, rng):
+        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)
+        encoder = block_mlp(n_features, widths, self.n_components, rng, self.activation)
+        return AutoencoderModule(encoder, None), self.n_components
+
+
+class ConvEncoder(BaseEncoder):
+    """The convolutional network of the tensor kernel thesis, for images.
+
+    Two convolutions, batch normalisation and pooling make a block; blocks are the intermediate
+    outputs. A description: see :class:`MLPEncoder`.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+        Dimension of the embedding: a linear layer, a ReLU, and batch normalisation.
+
+    sample_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of an image, where rows of X are flat. None
+        is the shape of the images that X holds; a flat row is then an image one pixel high.
+
+    filters : tuple of int, default=(32, 32)
+        Channels of each block.
+
+    kernel_sizes : tuple of int, default=(5, 3)
+        Sides of the kernels of each block; they are not padded.
+
+    resize : "auto", int or None, default="auto"
+        Height and width that images are resized to, bilinearly. "auto" makes 32 pixels of sides
+        below 24, which the blocks would leave nothing of, and leaves others.
+
+    activation : str, default="relu"
+        "relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid" or "identity".
+
+    See Also
+    --------
+    MLPEncoder : For tabular data.
+    ContextPredictor : Pretrains this network.
+
+    References
+    ----------
+    .. [1] D. J. Trosten, "Deep Image Clustering with Tensor Kernels and Unsupervised Companion
+       Objectives", master's thesis, UiT The Arctic University of Norway, 2019, Table 3.
+
+    Examples
+    --------
+    >>> from sklearn_deepcluster import DDC, ConvEncoder
+    >>> DDC(3, encoder=ConvEncoder(sample_shape=(28, 28))).encoder.filters
+    (32, 32)
+    """
+
+    _parameter_constraints = {
+        "n_components": POSITIVE_INT,
+        "sample_shape": ["array-like", None],
+        "filters": ["array-like"],
+        "kernel_sizes": ["array-like"],
+        "resize": [StrOptions({"auto"}), *POSITIVE_INT, None],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_components=100,
+        sample_shape=None,
+        filters=(32, 32),
+        kernel_sizes=(5, 3),
+        resize="auto",
+        activation="relu",
+    ):
+        self.n_components = n_components
+        self.sample_shape = sample_shape
+        self.filters = filters
+        self.kernel_sizes = kernel_sizes
+        self.resize = resize
+        self.activation = activation
+
+    def build(self, n_features, sample_shape, rng):
+        filters = check_widths("filters", self.filters)
+        kernels = check_widths("kernel_sizes", self.kernel_sizes)
+        if len(filters) != len(kernels):
+            raise ValueError(
+                f"filters={self.filters!r} and kernel_sizes={self.kernel_sizes!r} must have the "
+                "same length."
+            )
+        shape = image_shape(self.sample_shape, n_features, sample_shape)
+        size = resized(shape[1:], self.resize)
+        if min(block_sides(min(size or shape[1:]), kernels)) < 1:
+            raise ValueError(
+                f"Images of sample_shape={shape}, resized by resize={self.resize!r}, are too small "
+                f"for kernel_sizes={self.kernel_sizes!r} without padding. Raise resize, or use "
+                "fewer or smaller kernels."
+            )
+        encoder = block_convnet(
+            shape, filters, kernels, self.n_components, rng, size, self.activation
+        )
+        module = AutoencoderModule(encoder, None, input_shape=shape)
+        return module.to(memory_format=torch.channels_last), self.n_components
+
+
+def image_shape(given, n_features, sample_shape):
+    """(channels, height, width) of an image by the parameter `sample_shape`, or else by X.
+
+    Raises
+    ------
+    ValueError
+        If the parameter does not fit.
+    """
+    shape = tuple(int(side) for side in np.atleast_1d(sample_shape if given is None else given))
+    if math.prod(shape) != n_features or len(shape) > 3 or min(shape) < 1:
+        raise ValueError(
+            f"sample_shape={shape} does not fit: it has {math.prod(shape)} values, a sample of X "
+            f"has {n_features}; two or three positive sizes are needed."
+        )
+    return (1,) * (3 - len(shape)) + shape
+
+
+def resized(sides, resize):
+    """Height and width that images of these `sides` are resized to, or None."""
+    if resize is None:
+        return None
+    if resize == "auto":
+        size = tuple(RESIZED_SIDE if side < SMALL_SIDE else side for side in sides)
+    else:
+        size = (resize, resize)
+    return None if size == tuple(sides) else size
+
+
+class GRUEncoder(BaseEncoder):
+    """Bidirectional recurrent network of gated units, for sequences of different lengths.
+
+    The last hidden states of the layers, forward and backward, are its intermediate outputs. A
+    description: see :class:`MLPEncoder`.
+
+    Parameters
+    ----------
+    hidden_size : int, default=32
+        Units per direction and layer.
+
+    n_layers : int, default=2
+        Number of layers.
+
+    n_components : int, default=100
+        Dimension of the embedding: a linear layer, a ReLU, and batch normalisation.
+
+    sample_shape : tuple of int, default=None
+        (time, features) of a sequence, where rows of X are flat and shorter sequences are padded
+        with NaN at the end. None reads a flat row as a sequence of numbers.
+
+    See Also
+    --------
+    RDDC : Clusters sequences by this network.
+
+    References
+    ----------
+    .. [1] D. J. Trosten, A. S. Strauman, M. Kampffmeyer, R. Jenssen, "Recurrent Deep
+       Divergence-Based Clustering for Simultaneous Feature Learning and Clustering of Variable
+       Length Time Series", ICASSP 2019.
+
+    Examples
+    --------
+    >>> from sklearn_deepcluster import DDC, GRUEncoder
+    >>> DDC(3, encoder=GRUEncoder(hidden_size=8)).encoder.n_layers
+    2
+    """
+
+    _parameter_constraints = {
+        "hidden_size": POSITIVE_INT,
+        "n_layers": POSITIVE_INT,
+        "n_components": POSITIVE_INT,
+        "sample_shape": ["array-like", None],
+    }
+    sequential = True
+
+    def __init__(self, *, hidden_size=32, n_layers=2, n_components=100, sample_shape=None):
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.n_components = n_components
+        self.sample_shape = sample_shape
+
+    def build(self, n_features, sample_shape, rng):
+        per_step = sample_shape[-1]
+        encoder = RecurrentEncoder(
+            per_step, self.hidden_size, self.n_layers, self.n_components, rng
+        )
+        return AutoencoderModule(encoder, None, input_shape=(-1, per_step)), self.n_components
+
+
+class Untrained(BaseRepresentation):
+    """The representation of an encoder without pretraining: random weights, and a scale.
+
+    Parameters
+    ----------
+    network : BaseEncoder, nn.Module or callable
+        A module of the user is copied, weights included; a callable is called with the number of
+        features, under the seed. Their forward gives the embedding, or a tuple of it and of
+        intermediate outputs.
+    """
+
+    _costly = False
+
+    def __init__(
+        self, network=None, *, device="auto", precision="auto", verbose=0, random_state=None
+    ):
+        self.network = network
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @property
+    def n_components(self):
+        return getattr(self.network, "n_components", None)
+
+    @property
+    def _sequential(self):
+        return getattr(self.network, "sequential", False)
+
+    def fit(self, X, y=None):
+        X = self._check_X(X, reset=True)
+        self.module_ = self._build(self.random_state)
+        self.scale_ = root_mean_square(X)
+        return self
+
+    def _build(self, seed):
+        args = self.n_features_in_, self.sample_shape_
+        if isinstance(self.network, BaseEncoder):
+            module, self.n_components_ = self.network.build(*args, generator(seed))
+        else:
+            module, self.n_components_ = _user_encoder(self.network, *args, seed)
+        return module
+
+    def _draws_globally(self):
+        return not isinstance(self.network, BaseEncoder)
+
+    def _validate_params(self):
+        if isinstance(self.network, BaseEncoder):
+            self.network._validate_params()
+
+
+def _user_encoder(network, n_features, sample_shape, seed):
+    """Module and width of a user's encoder, checked."""
+    shape = sample_shape if len(sample_shape) != 2 else (1, *sample_shape)
+    with seeded_global_rng(seed):
+        network = copy.deepcopy(network) if isinstance(network, nn.Module) else network(n_features)
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"encoder made {network!r}, which is no torch.nn.Module.")
+    network.float().eval()
+    try:
+        with torch.no_grad():
+            out = network(torch.zeros(2, *shape, dtype=torch.float32))
+    except (RuntimeError, ValueError, TypeError) as exc:
+        raise ValueError(f"encoder does not take samples of shape {shape}: {exc}") from exc
+    outputs = out if isinstance(out, (tuple, list)) else (out,)
+    if not outputs or any(not torch.is_tensor(o) or len(o) != 2 for o in outputs):
+        raise ValueError(
+            "encoder must give the embedding of a batch, a tensor with a row per sample, or a "
+            "tuple of it and of intermediate outputs."
+        )
+    if len(outputs) > 1:
+        network = TupleEncoder(network, len(outputs) - 1)
+    input_shape = shape if len(shape) > 1 else None
+    return AutoencoderModule(network, None, input_shape=input_shape), outputs[0][0].numel()
