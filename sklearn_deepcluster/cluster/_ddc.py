@@ -8,6 +8,7 @@ Implemented: the three terms of the loss with the factors of the authors' code (
 that of the code; the best epoch is restored always, not only when the training stops early.
 """
 
+import dataclasses
 import numbers
 
 import torch
@@ -22,14 +23,19 @@ from sklearn_deepcluster._engine import (
 )
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._softmax import nearest_mean_softmax, softmax_log_proba
+from sklearn_deepcluster.cluster._init import NAMES
+from sklearn_deepcluster.cluster._softmax import softmax_log_proba
 from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
 from sklearn_deepcluster.losses import ddc_terms
 from sklearn_deepcluster.nn import linear
 from sklearn_deepcluster.representation import ConvEncoder, GRUEncoder, MLPEncoder
 from sklearn_deepcluster.representation._base import BaseRepresentation
 from sklearn_deepcluster.representation._encoders import BaseEncoder, Untrained
-from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
+
+# The clusters to start from are found in this many rows, and learned in this many steps.
+START_ROWS = 10_000
+START_STEPS = 200
 
 
 class DivergenceLoss(nn.Module):
@@ -62,6 +68,21 @@ class DivergenceLoss(nn.Module):
         return {"loss": sum(terms.values()), **terms}
 
 
+class LabelLoss(nn.Module):
+    """Cross-entropy of a soft-max layer and given labels, int64 Tensor (n,) of all rows."""
+
+    def __init__(self, weight, bias, labels):
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.bias = nn.Parameter(bias.clone())
+        self.labels = labels
+
+    def forward(self, outputs, x, index):
+        """Return the loss of a batch."""
+        logits = nn.functional.linear(outputs[0], self.weight, self.bias)
+        return {"loss": nn.functional.cross_entropy(logits, self.labels[index])}
+
+
 class DDC(BaseDeepClusterer):
     """Deep divergence-based clustering.
 
@@ -82,9 +103,12 @@ class DDC(BaseDeepClusterer):
         not changed. A module of the user is copied, and a callable is called with the number of
         features; their forward gives the embedding, or a tuple of it and of intermediate outputs.
 
-    init : None, {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer, default=None
-        What the soft-max layer starts from. None is random weights, as in the thesis. Others
-        cluster the embedding first (see ``DEC``), which makes sense for a pretrained encoder.
+    init : None, {"k-means", "ac-gdl", "ac-pic", "ac-mod"} or clusterer, default=None
+        Where to start from. None is random weights, as published. Others cluster the embedding of a
+        pretrained encoder, or else X itself (up to 10,000 rows, sequences padded with zeros), and
+        the network first learns these clusters, in 200 steps: k-means with 20 starts,
+        ``GraphAgglomerative`` by degree linkage, path integral or modularity, or a clusterer,
+        which is cloned and given `n_clusters`, and a seed if it has none.
 
     sigma_scale : float, default=0.15
         Bandwidth of the kernel of a batch, relative to its median distance. The loss falls with
@@ -235,6 +259,7 @@ class DDC(BaseDeepClusterer):
             if name != "autoencoder"
         },
         "encoder": [BaseEncoder, BaseRepresentation, FrozenEstimator, nn.Module, callable, None],
+        "init": [StrOptions(set(NAMES)), HasMethods("fit_predict"), None],
         "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
         "bandwidth": [StrOptions({"code", "mvc", "thesis"})],
         "max_epochs": POSITIVE_INT,
@@ -337,8 +362,7 @@ class DDC(BaseDeepClusterer):
         return self._rebuild_module()
 
     def _check_init(self, X):
-        if self.init is not None:
-            super()._check_init(X)
+        """Nothing to do: the constraint says it all."""
 
     def _optimize(self, task):
         """Run the algorithm; return the soft-max layer, the loss and the history."""
@@ -362,15 +386,24 @@ class DDC(BaseDeepClusterer):
         return {**head, "loss_": best.loss_}, history
 
     def _start(self, task):
-        """Weights and biases of the soft-max layer to start from."""
+        """Weights and biases of the soft-max layer to start from; trains the network to a start."""
         if task.head is not None:
             return task.head["coef_"], task.head["intercept_"]
+        z = task.module.encode(task.rows.take(torch.zeros(2, dtype=torch.int64)))
+        layer = linear(z.shape[1], self.n_clusters, generator(task.seed))
+        head = layer.weight.detach(), layer.bias.detach()
         if self.init is None:
-            z = task.module.encode(task.rows.take(torch.zeros(2, dtype=torch.int64)))
-            layer = linear(z.shape[1], self.n_clusters, generator(task.seed))
-            return layer.weight.detach(), layer.bias.detach()
-        z = task.embed()
-        return nearest_mean_softmax(z, *task.initial_clusters(z))
+            return head
+        order = torch.randperm(len(task.rows), generator=generator(task.seed))
+        task = task.with_rows(order[:START_ROWS].sort().values)
+        # Random weights say nothing: what there is to cluster is the data.
+        trained = self._source()._costly or isinstance(self._given(), FrozenEstimator)
+        z = task.embed() if trained else map_blocks(torch.nan_to_num, task.rows)
+        labels = task.initial_clusters(z)[0].to(task.trainer.device)
+        objective = LabelLoss(*head, labels).to(task.trainer.device)
+        task = dataclasses.replace(task, companion=None, stage=f"{type(self).__name__}: start")
+        task.train(objective, rounds=1, steps=START_STEPS, reshuffle=True, schedule=())
+        return objective.weight.detach(), objective.bias.detach()
 
     def _restart_score(self, fitted, z):
         return -fitted["loss_"]

@@ -51,9 +51,12 @@ class DTKC(DDC):
         With "softmax": whether the clusters learn from the classifiers, and not only these from
         the clusters.
 
-    init : None, {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer, default=None
-        What the soft-max layer starts from. None is random weights, as in the thesis. Others
-        cluster the embedding first (see ``DEC``), which makes sense for a pretrained encoder.
+    init : None, {"k-means", "ac-gdl", "ac-pic", "ac-mod"} or clusterer, default=None
+        Where to start from. None is random weights, as published. Others cluster the embedding of a
+        pretrained encoder, or else X itself (up to 10,000 rows, sequences padded with zeros), and
+        the network first learns these clusters, in 200 steps: k-means with 20 starts,
+        ``GraphAgglomerative`` by degree linkage, path integral or modularity, or a clusterer,
+        which is cloned and given `n_clusters`, and a seed if it has none.
 
     sigma_scale : float, default=0.15
         Bandwidth of the kernel of a batch, relative to its median distance. The loss falls with

@@ -12,14 +12,13 @@ indicators, where those of the code are 0 and 1. The kernel has a zero diagonal,
 Bigger batches, pairs weighted so that lam does not depend on their size.
 """
 
-import dataclasses
 import numbers
 import warnings
 
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Rows, generator
+from sklearn_deepcluster._engine import generator
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._kernel_alternation import Alternation, HSICLoss
@@ -438,16 +437,16 @@ class KNet(BaseDeepClusterer):
         rng = generator(task.seed)
         n, n_used = len(task.rows), self._n_used(len(task.rows))
         if n_used < n:  # before anything is embedded: of many rows the rest is never needed
-            task = _with_rows(task, torch.randperm(n, generator=rng)[:n_used].sort().values)
+            task = task.with_rows(torch.randperm(n, generator=rng)[:n_used].sort().values)
         z = task.embed()
         sigma = self.sigma_ if task.head else self._bandwidth(z, rng)
         if self.max_samples == "spectrum":
             chosen = spectrum_subset(z, sigma, rng, n_min=self.n_clusters, **self._kernel_options())
-            task, z = _with_rows(task, chosen), z[chosen]
+            task, z = task.with_rows(chosen), z[chosen]
         operator = self._operator(z, sigma)
         if operator.isolated.any() and n > 1:
             connected = self._connected(operator)
-            task, operator = _with_rows(task, connected), self._operator(z[connected], sigma)
+            task, operator = task.with_rows(connected), self._operator(z[connected], sigma)
         return sigma, operator, task
 
     def _kernel_options(self):
@@ -491,10 +490,3 @@ class KNet(BaseDeepClusterer):
             return None
         z = task.embed().to(task.trainer.device)
         return self._assign(z, task.head).cpu().numpy()
-
-
-def _with_rows(task, chosen):
-    """The task with these rows alone."""
-    rows = task.rows
-    subset = np.asarray(rows.X[chosen.numpy()], dtype=np.float32)
-    return dataclasses.replace(task, rows=Rows(subset, scale=rows.scale, device=rows.device))

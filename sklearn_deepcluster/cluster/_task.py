@@ -59,6 +59,12 @@ class Task:
             )
         return z
 
+    def with_rows(self, chosen):
+        """The task with these rows alone."""
+        rows = self.rows
+        subset = np.asarray(rows.X[chosen.numpy()], dtype=np.float32)
+        return dataclasses.replace(self, rows=Rows(subset, scale=rows.scale, device=rows.device))
+
     def train(self, objective, *, rounds, schedule, **options):
         """Train module and objective for up to `rounds` rounds of `steps` steps, or one epoch."""
         module = self.module
