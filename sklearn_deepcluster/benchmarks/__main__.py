@@ -1,9 +1,9 @@
-"""Command line of the benchmarks: list, run, table, compare, restarts."""
+"""Command line of the benchmarks: list, run, table, compare, best, restarts."""
 
 import argparse
 import ast
 
-from sklearn_deepcluster.benchmarks import _records, compare, restarts, run, table
+from sklearn_deepcluster.benchmarks import _records, best, compare, restarts, run, table
 from sklearn_deepcluster.benchmarks._data import SOURCES
 from sklearn_deepcluster.benchmarks._run import chosen
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
@@ -57,6 +57,15 @@ def _parser():
     command.add_argument("--score", choices=("acc", "nmi", "nmi_geometric", "ari"), default="nmi")
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.set_defaults(command=_compare)
+    _add_out(command)
+
+    command = commands.add_parser("best", help="the run with the least loss, and all runs")
+    command.add_argument("methods", metavar="METHOD[,METHOD...]", type=lambda s: s.split(","))
+    command.add_argument("datasets", metavar="DATASET[,DATASET...]", type=lambda s: s.split(","))
+    command.add_argument("--score", choices=("acc", "nmi", "nmi_geometric", "ari"), default="acc")
+    command.add_argument("--config", default="default", help="as in the names of the records")
+    command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
+    command.set_defaults(command=_best)
     _add_out(command)
 
     command = commands.add_parser("restarts", help="how the restart score ranks the seeds")
@@ -128,10 +137,20 @@ def _table(args, parser):
     print(text or f"no records in {args.out}")
 
 
-def _compare(args, parser):
+def _check_known(args, parser):
     unknown = {*args.methods} - {*all_recipes()} | {*args.datasets} - {*SOURCES}
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
+
+
+def _best(args, parser):
+    _check_known(args, parser)
+    options = {"score": args.score, "config": args.config}
+    print(best(args.methods, args.datasets, args.out, args.format, **options) or "no records")
+
+
+def _compare(args, parser):
+    _check_known(args, parser)
     print(compare(args.methods, args.datasets, args.out, args.format, score=args.score))
 
 

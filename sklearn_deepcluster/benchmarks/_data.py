@@ -1,4 +1,4 @@
-"""The data sets of the benchmarks, in one form: float32 images in [0, 1], or tf-idf rows."""
+"""The data sets of the benchmarks, in one form: float32 images in [0, 1], rows, sequences."""
 
 import dataclasses
 import functools
@@ -25,6 +25,8 @@ class Source:
         Runs of a recipe unless something else is asked for.
     load_test : callable or None
         Returns (X, y) of rows that are held out from fitting and judged apart.
+    sequences : bool
+        The samples are sequences: X is an array (n, time, features), padded with NaN.
     """
 
     load: object
@@ -32,6 +34,7 @@ class Source:
     white: float | None
     n_seeds: int = 3
     load_test: object = None
+    sequences: bool = False
 
     @property
     def images(self):
@@ -48,11 +51,14 @@ class Data:
     y_test: np.ndarray | None
     checksum: str
 
-    def scaled(self, part, factor, as_images):
-        """Return ``X`` or ``X_test`` times `factor`, as images or as flat rows."""
+    def scaled(self, part, factor, form):
+        """Return ``X`` or ``X_test`` times `factor`, as they are or as flat "rows".
+
+        In flat rows sequences are padded with zeros.
+        """
         X = getattr(self, part)
         X = X if factor == 1 else X * np.float32(factor)
-        return X if as_images else X.reshape(len(X), -1)
+        return np.nan_to_num(X.reshape(len(X), -1)) if form == "rows" else X
 
 
 def load(name):
@@ -123,6 +129,12 @@ def _mnist_test_thinned():
     return X[rows], y[rows]
 
 
+def _coil20_small():
+    """COIL-20 at 32 x 32 pixels: means of 4 x 4."""
+    X, y = datasets.fetch_coil20(return_X_y=True)
+    return X.reshape(len(X), 32, 4, 32, 4).mean(axis=(2, 4)).astype(np.float32), y
+
+
 def _knet(name, subset="all"):
     """Data of the KNet paper, standardised: by themselves, or as the authors did their subsets."""
     X, y = datasets.fetch_knet(name, subset=subset, return_X_y=True)
@@ -159,6 +171,28 @@ SOURCES = {
     "mnist-test": Source(_reader("fetch_mnist", subset="test"), 10, white=255),
     "mnist-test-thinned": Source(_mnist_test_thinned, 10, white=255),
     "coil20": Source(_reader("fetch_coil20"), 20, white=255),
+    "coil20-32": Source(_coil20_small, 20, white=255, n_seeds=5),
+    "character-trajectories": Source(
+        _reader("fetch_character_trajectories", letters=10, zero_padding=True, as_array=True),
+        10,
+        white=None,
+        n_seeds=5,
+        sequences=True,
+    ),
+    "character-trajectories-cut": Source(
+        _reader("fetch_character_trajectories", letters=10, as_array=True),
+        10,
+        white=None,
+        n_seeds=5,
+        sequences=True,
+    ),
+    "spoken-arabic-digits": Source(
+        _reader("fetch_spoken_arabic_digits", as_array=True),
+        10,
+        white=None,
+        n_seeds=5,
+        sequences=True,
+    ),
     "newsgroups": Source(_reader("fetch_newsgroups"), 20, white=None),
     **{
         f"knet-{name}": Source(functools.partial(_knet, name), k, white=None, n_seeds=10)

@@ -123,7 +123,8 @@ def chosen(methods, dataset, config, vary=None):
         if method not in known:
             raise ValueError(f"Unknown method {method!r}; there are {', '.join(known)}.")
         if dataset not in known[method].datasets:
-            raise ValueError(f"{method} needs images, which {dataset} are not.")
+            needed = "sequences" if known[method].form == "sequences" else "images"
+            raise ValueError(f"{method} needs {needed}, which {dataset} are not.")
         known[method].config(config, dataset)
         _check_names(known[method], dataset, vary or {})
     return [known[method] for method in methods]
@@ -172,8 +173,8 @@ def _changed(settings, changes, recipe):
 def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
     """Fit one method with one seed; return its record."""
     name = recipe.representation_name(dataset)
-    as_images = name == "ConvAutoencoder"
-    X = data.scaled("X", settings.factor, as_images)
+    form = "images" if name == "ConvAutoencoder" else recipe.form
+    X = data.scaled("X", settings.factor, form)
     state = {**asked, "random_state": seed}
     fitted = None
     if name is not None:
@@ -198,12 +199,13 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "config": config,
         "seed": seed,
         "n": len(X),
-        "n_features": int(np.prod(X.shape[1:])),
+        "n_features": int(np.prod(data.X.shape[1:])),
         "n_clusters": n_clusters,
         "data_sha256": data.checksum,
         "factor": settings.factor,
         "config_source": settings.source,
         "scores": _scores(data.y, labels),
+        "loss": getattr(last, "loss_", None),
         "restart_score": float(estimator.score(X)) if hasattr(estimator, "score") else None,
         "n_iter": getattr(last, "n_iter_", None),
         "seconds_pretraining": fitted.seconds if fitted else 0.0,
@@ -221,7 +223,7 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "n_labels": recipe.n_labels,
     }
     if data.X_test is not None:
-        X_test = data.scaled("X_test", settings.factor, as_images)
+        X_test = data.scaled("X_test", settings.factor, form)
         record["scores_test"] = _scores(data.y_test, estimator.predict(X_test))
         record["kmeans_drop"] = _kmeans_drop(data, n_clusters, seed)
     return record
@@ -241,7 +243,7 @@ def some_labels(y, n_labels, seed):
 def _representation(recipe, name, settings, state):
     """Return the representation, unfitted: the clusterer's default one, changed by `settings`."""
     representation = _public(name)
-    if recipe.slot is not None:
+    if recipe.slot == "autoencoder":
         clusterer = _public(recipe.estimator)
         # Setting a nested parameter puts the documented default there.
         clusterer.set_params(**{f"{recipe.slot}__random_state": None})
@@ -286,9 +288,9 @@ def _scores(y, labels):
 
 def _kmeans_drop(data, n_clusters, seed):
     """Change of ACC from the fitted to the held-out rows for k-means on the raw input."""
-    flat = data.scaled("X", 1, as_images=False)
+    flat = data.scaled("X", 1, "rows")
     kmeans = KMeans(n_clusters, n_init=20, random_state=seed).fit(flat)
-    test = kmeans.predict(data.scaled("X_test", 1, as_images=False))
+    test = kmeans.predict(data.scaled("X_test", 1, "rows"))
     return float(
         unsupervised_accuracy(data.y_test, test) - unsupervised_accuracy(data.y, kmeans.labels_)
     )

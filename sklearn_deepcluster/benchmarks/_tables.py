@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 from sklearn_deepcluster.benchmarks._data import SOURCES
 from sklearn_deepcluster.benchmarks._records import default_folder, read_records
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
+from sklearn_deepcluster.metrics import best_of_runs
 
 _HEAD = (
     "method",
@@ -164,6 +165,53 @@ def compare(methods, datasets, records_dir=None, format="markdown", *, score="nm
     head = ("data", *(recipes[method].title for method in methods))
     name = {"nmi_geometric": "NMI (geometric)"}.get(score, score.upper())
     return _RENDER[format](f"{name}, mean over the seeds (their number)", head, rows)
+
+
+def best(methods, datasets, records_dir=None, format="markdown", *, score="acc", config="default"):
+    """Render what to expect of the run with the least loss, as the tensor kernel thesis does.
+
+    Parameters
+    ----------
+    methods, datasets : list of str
+        Names of recipes and of data sets; a row each, where there are records.
+    records_dir : path-like, default=None
+        Folder of the records; None is that of ``python -m sklearn_deepcluster.benchmarks``.
+    format : {"markdown", "rst"}, default="markdown"
+    score : {"acc", "nmi", "nmi_geometric", "ari"}, default="acc"
+    config : str, default="default"
+        The configuration, with what was varied, as in the names of the records.
+
+    Returns
+    -------
+    text : str
+        Score of the run with the least loss, mean, standard deviation and maximum of all runs, and
+        the expected score of the best of as many runs (see ``metrics.best_of_runs``), beside the
+        published "best | mean" (or mean alone); empty where there are no records.
+    """
+    groups = {}
+    for record in read_records(default_folder() if records_dir is None else records_dir):
+        if (record["config"], record["asked"]) == (config, _NOTHING_ASKED):
+            groups.setdefault((record["dataset"], record["method"]), []).append(record)
+    rows, recipes = [], all_recipes()
+    for dataset in datasets:
+        for method in methods:
+            runs = groups.get((dataset, method))
+            if not runs:
+                continue
+            losses = [run["loss"] for run in runs]
+            found = best_of_runs(losses, [run["scores"][score] for run in runs], n_bootstraps=0)
+            cells = [f"{found[key]:.3f}" for key in ("best", "mean", "sd", "max", "expected_best")]
+            name = "nmi" if score.startswith("nmi") else score
+            published = [
+                f"{getattr(result, name):.2f} ({result.source})"
+                for result in recipes[method].published.get(dataset, [])
+                if getattr(result, name, None) is not None
+            ]
+            row = [dataset, recipes[method].title, str(len(runs)), *cells]
+            rows.append([*row, "; ".join(published) or "-"])
+    head = ("data", "method", "seeds", "best by loss", "mean", "sd", "max", "expected best")
+    name = {"nmi_geometric": "NMI (geometric)"}.get(score, score.upper())
+    return _RENDER[format](name, (*head, "published"), rows) if rows else ""
 
 
 def _rows(dataset, records):

@@ -29,7 +29,7 @@ from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
 from sklearn_deepcluster.losses import ddc_terms
 from sklearn_deepcluster.nn import linear
 from sklearn_deepcluster.representation import ConvEncoder, GRUEncoder, MLPEncoder
-from sklearn_deepcluster.representation._base import BaseRepresentation
+from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepresentation
 from sklearn_deepcluster.representation._encoders import BaseEncoder, Untrained
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
@@ -86,9 +86,8 @@ class LabelLoss(nn.Module):
 class DDC(BaseDeepClusterer):
     """Deep divergence-based clustering.
 
-    A network with a soft-max layer is trained from random weights, end to end and without a
-    decoder, to make clusters that are compact and far apart in its embedding: their Cauchy-Schwarz
-    divergence is large.
+    A network with a soft-max layer is trained, end to end and without a decoder, to make clusters
+    that are compact and far apart in its embedding: their Cauchy-Schwarz divergence is large.
 
     Parameters
     ----------
@@ -103,12 +102,12 @@ class DDC(BaseDeepClusterer):
         not changed. A module of the user is copied, and a callable is called with the number of
         features; their forward gives the embedding, or a tuple of it and of intermediate outputs.
 
-    init : None, {"k-means", "ac-gdl", "ac-pic", "ac-mod"} or clusterer, default=None
-        Where to start from. None is random weights, as published. Others cluster the embedding of a
-        pretrained encoder, or else X itself (up to 10,000 rows, sequences padded with zeros), and
-        the network first learns these clusters, in 200 steps: k-means with 20 starts,
-        ``GraphAgglomerative`` by degree linkage, path integral or modularity, or a clusterer,
-        which is cloned and given `n_clusters`, and a seed if it has none.
+    init : {"ac-mod", "ac-pic", "ac-gdl", "k-means"}, clusterer or None, default="ac-mod"
+        Where to start from. The network first learns, in 200 steps, clusters of X itself, or of the
+        embedding of an autoencoder, found in up to 10,000 rows (sequences padded with zeros):
+        ``GraphAgglomerative`` by modularity, path integral or degree linkage, k-means with 20
+        starts, or a clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
+        None is random weights, as published, which often end in poor optima.
 
     sigma_scale : float, default=0.15
         Bandwidth of the kernel of a batch, relative to its median distance. The loss falls with
@@ -120,8 +119,8 @@ class DDC(BaseDeepClusterer):
         code ("mvc"), and, in the text of the thesis, two times the square of `sigma_scale` times
         the median distance.
 
-    max_epochs : int, default=100
-        Passes over the data, at most.
+    max_epochs : int, default=10
+        Passes over the data, at most; the thesis makes 100.
 
     min_steps : int, default=2500
         Of small data an epoch is several passes, so that `max_epochs` of them make this many
@@ -276,10 +275,10 @@ class DDC(BaseDeepClusterer):
         n_clusters=8,
         *,
         encoder=None,
-        init=None,
+        init="ac-mod",
         sigma_scale=0.15,
         bandwidth="code",
-        max_epochs=100,
+        max_epochs=10,
         min_steps=2500,
         patience=30,
         clip_norm=10.0,
@@ -396,9 +395,9 @@ class DDC(BaseDeepClusterer):
             return head
         order = torch.randperm(len(task.rows), generator=generator(task.seed))
         task = task.with_rows(order[:START_ROWS].sort().values)
-        # Random weights say nothing: what there is to cluster is the data.
-        trained = self._source()._costly or isinstance(self._given(), FrozenEstimator)
-        z = task.embed() if trained else map_blocks(torch.nan_to_num, task.rows)
+        # What a network has not learned to embed says less than the data.
+        embeds = isinstance(self._source(), BaseAutoencoder)
+        z = task.embed() if embeds else map_blocks(torch.nan_to_num, task.rows)
         labels = task.initial_clusters(z)[0].to(task.trainer.device)
         objective = LabelLoss(*head, labels).to(task.trainer.device)
         task = dataclasses.replace(task, companion=None, stage=f"{type(self).__name__}: start")
@@ -412,7 +411,7 @@ class DDC(BaseDeepClusterer):
         return softmax_log_proba(z, head["coef_"], head["intercept_"])
 
     def score(self, X, y=None):
-        r"""Negative loss, the mean over batches of consecutive rows.
+        r"""Negative loss, the mean over batches in a fixed random order.
 
         :math:`-(L_1 + L_2 + L_3)` (see ``losses.ddc_terms``) in batches of `batch_size` rows, or
         of all where there are fewer; rows that do not fill a batch are left out. It is better for
@@ -431,6 +430,7 @@ class DDC(BaseDeepClusterer):
         """
         module, rows = self._fitted(X)
         z = map_blocks(module.encode, rows)
+        z = z[torch.randperm(len(z), generator=generator(0))]  # classes may come one by one
         head = self._head("cpu")
         objective = DivergenceLoss(*head.values(), self.sigma_scale, self.bandwidth)
         n_batches = max(1, len(z) // self.batch_size)

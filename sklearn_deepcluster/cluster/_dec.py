@@ -49,6 +49,10 @@ class ClusteringLoss(nn.Module):
         self.gamma = gamma
         self.targets = None
 
+    def assignments(self, z):
+        """Soft assignments (b, k) of embedded rows z (b, e)."""
+        return student_t_log_assignment(z, self.centers, self.alpha).exp()
+
     def forward(self, outputs, x, index):
         """Return the terms of the loss for a batch."""
         z, reconstruction = outputs

@@ -51,12 +51,12 @@ class DTKC(DDC):
         With "softmax": whether the clusters learn from the classifiers, and not only these from
         the clusters.
 
-    init : None, {"k-means", "ac-gdl", "ac-pic", "ac-mod"} or clusterer, default=None
-        Where to start from. None is random weights, as published. Others cluster the embedding of a
-        pretrained encoder, or else X itself (up to 10,000 rows, sequences padded with zeros), and
-        the network first learns these clusters, in 200 steps: k-means with 20 starts,
-        ``GraphAgglomerative`` by degree linkage, path integral or modularity, or a clusterer,
-        which is cloned and given `n_clusters`, and a seed if it has none.
+    init : {"ac-mod", "ac-pic", "ac-gdl", "k-means"}, clusterer or None, default="ac-mod"
+        Where to start from. The network first learns, in 200 steps, clusters of X itself, or of the
+        embedding of an autoencoder, found in up to 10,000 rows (sequences padded with zeros):
+        ``GraphAgglomerative`` by modularity, path integral or degree linkage, k-means with 20
+        starts, or a clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
+        None is random weights, as published, which often end in poor optima.
 
     sigma_scale : float, default=0.15
         Bandwidth of the kernel of a batch, relative to its median distance. The loss falls with
@@ -68,8 +68,8 @@ class DTKC(DDC):
         code ("mvc"), and, in the text of the thesis, two times the square of `sigma_scale` times
         the median distance.
 
-    max_epochs : int, default=100
-        Passes over the data, at most.
+    max_epochs : int, default=10
+        Passes over the data, at most; the thesis makes 100.
 
     min_steps : int, default=2500
         Of small data an epoch is several passes, so that `max_epochs` of them make this many
@@ -213,10 +213,10 @@ class DTKC(DDC):
         companion="tensor",
         lam=0.01,
         companion_target_grad=True,
-        init=None,
+        init="ac-mod",
         sigma_scale=0.15,
         bandwidth="code",
-        max_epochs=100,
+        max_epochs=10,
         min_steps=2500,
         patience=30,
         clip_norm=10.0,

@@ -52,6 +52,10 @@ class SoftmaxClusteringLoss(nn.Module):
         """Log-probabilities (b, k) of embedded rows z (b, e)."""
         return softmax_log_proba(z, self.weight, self.bias)
 
+    def assignments(self, z):
+        """Soft assignments (b, k) of embedded rows z (b, e)."""
+        return self.log_proba(z).exp()
+
     def forward(self, outputs, x, index):
         """Return the terms of the loss for a batch."""
         entropy = -(self.targets[index] * self.log_proba(outputs[0])).sum(1).mean()

@@ -85,6 +85,9 @@ class Recipe:
         Data set -> list of `Published`; differences are taken from the first.
     images_only : bool
         The method makes no sense without images.
+    form : {"rows", "images", "sequences"}
+        What the method takes: flat rows, images where the data are images, or sequences, which it
+        makes no sense without. A convolutional representation takes images in any case.
     n_labels : int or None
         Labels that ``fit`` is given, drawn by the seed, equally many per class; None is none.
     """
@@ -100,12 +103,18 @@ class Recipe:
     paper: dict = dataclasses.field(default_factory=dict)
     published: dict = dataclasses.field(default_factory=dict)
     images_only: bool = False
+    form: str = "rows"
     n_labels: int | None = None
 
     @property
     def datasets(self):
         """Names of the data sets that the method can be run on."""
-        return [name for name, source in SOURCES.items() if source.images or not self.images_only]
+        return [name for name, source in SOURCES.items() if self._makes_sense(source)]
+
+    def _makes_sense(self, source):
+        if self.form == "sequences":
+            return source.sequences
+        return source.images or not self.images_only
 
     def config(self, name, dataset):
         """Return the configuration `name`, "default" or "paper", for a data set.
