@@ -122,7 +122,7 @@ class DDC(BaseDeepClusterer):
     max_epochs : int, default=10
         Passes over the data, at most; the thesis makes 100.
 
-    min_steps : int, default=2500
+    min_steps : int, default=1000
         Of small data an epoch is several passes, so that `max_epochs` of them make this many
         optimisation steps.
 
@@ -279,7 +279,7 @@ class DDC(BaseDeepClusterer):
         sigma_scale=0.15,
         bandwidth="code",
         max_epochs=10,
-        min_steps=2500,
+        min_steps=1000,
         patience=30,
         clip_norm=10.0,
         batch_size=120,
@@ -388,7 +388,8 @@ class DDC(BaseDeepClusterer):
         """Weights and biases of the soft-max layer to start from; trains the network to a start."""
         if task.head is not None:
             return task.head["coef_"], task.head["intercept_"]
-        z = task.module.encode(task.rows.take(torch.zeros(2, dtype=torch.int64)))
+        with torch.no_grad():  # and without a word to the statistics of batch normalisation
+            z = task.module.eval().encode(task.rows.take(torch.zeros(2, dtype=torch.int64)))
         layer = linear(z.shape[1], self.n_clusters, generator(task.seed))
         head = layer.weight.detach(), layer.bias.detach()
         if self.init is None:

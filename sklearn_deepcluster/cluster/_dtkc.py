@@ -71,7 +71,7 @@ class DTKC(DDC):
     max_epochs : int, default=10
         Passes over the data, at most; the thesis makes 100.
 
-    min_steps : int, default=2500
+    min_steps : int, default=1000
         Of small data an epoch is several passes, so that `max_epochs` of them make this many
         optimisation steps.
 
@@ -217,7 +217,7 @@ class DTKC(DDC):
         sigma_scale=0.15,
         bandwidth="code",
         max_epochs=10,
-        min_steps=2500,
+        min_steps=1000,
         patience=30,
         clip_norm=10.0,
         batch_size=120,

@@ -4,6 +4,8 @@ import torch
 
 # Memory of the products of a block of pairs, in float32 entries.
 _BLOCK_ENTRIES = 2**22
+# Memory of the projectors of a batch, likewise; with more of them all is done by pairs.
+_PROJECTOR_ENTRIES = 2**24
 
 
 def unfoldings(x):
@@ -50,31 +52,67 @@ def projector_factors(matrix):
     return torch.linalg.solve_triangular(chol, matrix, upper=False)
 
 
-def projector_distances(a, b):
-    r"""Squared distances :math:`\lVert P_i - P_j \rVert_F^2` of projectors, (n, m).
+def projector_distances(factors):
+    r"""Squared distances :math:`\lVert P_i - P_j \rVert_F^2` of projectors, (n, n).
 
     Parameters
     ----------
-    a : Tensor of shape (n, rows, columns)
-        Factors, see :func:`projector_factors`.
-    b : Tensor of shape (m, rows, columns)
+    factors : Tensor of shape (n, rows, columns)
+        See :func:`projector_factors`.
     """
-    cross = _squared_inner_products(a, b)
-    own_a, own_b = ((f @ f.mT).square().sum((-2, -1)) for f in (a, b))
-    return (own_a.unsqueeze(1) + own_b - 2.0 * cross).clamp_min(0.0)
+    n, rows, columns = factors.shape
+    by_pairs = (n * rows) ** 2 * columns
+    by_projectors = (n * rows + n**2) * columns**2
+    if by_projectors < by_pairs and n * columns**2 <= _PROJECTOR_ENTRIES:
+        projectors = (factors.mT @ factors).flatten(1)
+        inner = projectors @ projectors.T
+    else:
+        inner = _PairwiseTraces.apply(factors)
+    own = inner.diagonal()
+    return (own.unsqueeze(1) + own - 2.0 * inner).clamp_min(0.0)
 
 
-def _squared_inner_products(a, b):
-    """Tr(P_i P_j) = ||Y_i Y_j^T||_F^2 of all pairs, some rows at a time."""
-    n, rows, columns = a.shape
-    m = len(b)
-    step = max(1, _BLOCK_ENTRIES // (rows * rows * m))
-    right = b.reshape(m * rows, columns).T
-    parts = [
-        (part.reshape(-1, columns) @ right).square().reshape(len(part), rows, m, rows).sum((1, 3))
-        for part in a.split(step)
-    ]
-    return torch.cat(parts)
+class _PairwiseTraces(torch.autograd.Function):
+    r"""Traces :math:`\mathrm{tr}(P_i P_j) = \lVert Y_i Y_j^T \rVert_F^2` of all pairs.
+
+    The symmetry saves one of three matrix products. Where the products of all pairs do not fit into
+    a block of memory they are made block by block, forward and again backward.
+    """
+
+    @staticmethod
+    def forward(ctx, factors):
+        n, rows, columns = factors.shape
+        flat = factors.reshape(n * rows, columns)
+        out = factors.new_empty(n, n)
+        blocks = _blocks(n, rows)
+        for block in blocks:
+            products = factors[block].reshape(-1, columns) @ flat.T
+            out[block] = products.square().view(-1, rows, n, rows).sum((1, 3))
+        ctx.save_for_backward(factors, products if len(blocks) == 1 else None)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        factors, products = ctx.saved_tensors
+        n, rows, columns = factors.shape
+        flat = factors.reshape(n * rows, columns)
+        grad = 2.0 * (grad + grad.T)
+        out = torch.empty_like(factors)
+        for block in _blocks(n, rows):
+            if products is None:
+                part = factors[block].reshape(-1, columns) @ flat.T
+            else:
+                part = products.clone()  # backward may be asked for twice
+            part.view(-1, rows, n, rows).mul_(grad[block, None, :, None])
+            out[block] = (part @ flat).view(-1, rows, columns)
+        return out
+
+
+def _blocks(n, rows):
+    """Slices of samples whose products with all samples fill a block of memory."""
+    step = max(1, _BLOCK_ENTRIES // (rows * rows * n))
+    return [slice(start, start + step) for start in range(0, n, step)]
 
 
 def tensor_distances(x):
@@ -89,8 +127,7 @@ def tensor_distances(x):
     """
     total = 0.0
     for matrix in unfoldings(x):
-        factors = projector_factors(matrix)
-        total = total + projector_distances(factors, factors)
+        total = total + projector_distances(projector_factors(matrix))
     return total
 
 
