@@ -55,15 +55,21 @@ class TensorCompanion(CompanionLoss):
     ----------
     lam, n_outputs : see :class:`CompanionLoss`
     sigma_scale, bandwidth : see :func:`~sklearn_deepcluster.kernels.batch_kernel`
+    bfloat16 : bool, default=False
+        See :func:`~sklearn_deepcluster.kernels.tensor_distances`.
     """
 
-    def __init__(self, lam, n_outputs, sigma_scale=0.15, bandwidth="code"):
+    def __init__(self, lam, n_outputs, sigma_scale=0.15, bandwidth="code", bfloat16=False):
         super().__init__(lam, n_outputs)
+        self.bfloat16 = bfloat16
         self.sigma_scale = sigma_scale
         self.bandwidth = bandwidth
 
     def term(self, u, y, layer):
-        distances = squared_distance_matrix(y, y) if y.ndim == 2 else tensor_distances(y)
+        if y.ndim == 2:
+            distances = squared_distance_matrix(y, y)
+        else:
+            distances = tensor_distances(y, bfloat16=self.bfloat16)
         return cauchy_schwarz(u, batch_kernel(distances, self.sigma_scale, self.bandwidth))
 
 

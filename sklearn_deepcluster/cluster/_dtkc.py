@@ -10,6 +10,7 @@ the batch.
 
 import numbers
 
+from sklearn_deepcluster._engine import uses_bfloat16
 from sklearn_deepcluster.cluster._companion import (
     SoftmaxCompanion,
     TensorCompanion,
@@ -280,7 +281,9 @@ class DTKC(DDC):
         if not self._has_companion():
             return None
         if self.companion == "tensor":
-            return TensorCompanion(self.lam, len(module.taps), self.sigma_scale, self.bandwidth)
+            low = uses_bfloat16(self.precision, rows.device)
+            kernel = self.sigma_scale, self.bandwidth
+            return TensorCompanion(self.lam, len(module.taps), *kernel, bfloat16=low)
         widths = output_widths(module, rows)
         return SoftmaxCompanion(
             self.lam, widths, self.n_clusters, seed, self.companion_target_grad

@@ -2,6 +2,8 @@
 
 import torch
 
+# What is added to the squares of rows, relative to 1 plus their mean.
+_RIDGE = 1e-6
 # Memory of the products of a block of pairs, in float32 entries.
 _BLOCK_ENTRIES = 2**22
 # Memory of the projectors of a batch, likewise; with more of them all is done by pairs.
@@ -42,71 +44,94 @@ def projector_factors(matrix):
     Returns
     -------
     factors : Tensor of shape (n, rows, columns)
+    cholesky : Tensor of shape (n, rows, rows)
+        :math:`C C^T = X X^T + \epsilon I`, with :math:`Y = C^{-1} X`.
     """
     gram = matrix @ matrix.mT
-    rows = gram.shape[-1]
-    scale = gram.diagonal(dim1=-2, dim2=-1).mean(-1)
-    eps = 1e-6 + 1e-6 * scale
-    eye = torch.eye(rows, dtype=gram.dtype, device=gram.device)
-    chol = torch.linalg.cholesky(gram + eps[:, None, None] * eye)
-    return torch.linalg.solve_triangular(chol, matrix, upper=False)
+    diagonal = gram.diagonal(dim1=-2, dim2=-1)
+    diagonal += _RIDGE * (1.0 + diagonal.mean(-1, keepdim=True))
+    cholesky = torch.linalg.cholesky(gram)
+    return torch.linalg.solve_triangular(cholesky, matrix, upper=False), cholesky
 
 
-def projector_distances(factors):
-    r"""Squared distances :math:`\lVert P_i - P_j \rVert_F^2` of projectors, (n, n).
+def projector_distances(matrix, *, bfloat16=False):
+    r"""Squared distances :math:`\lVert P_i - P_j \rVert_F^2` of projectors onto row spaces, (n, n).
 
     Parameters
     ----------
-    factors : Tensor of shape (n, rows, columns)
-        See :func:`projector_factors`.
+    matrix : Tensor of shape (n, rows, columns)
+    bfloat16 : bool, default=False
+        Make the products of all pairs, the bulk of the work, in bfloat16.
     """
-    n, rows, columns = factors.shape
-    by_pairs = (n * rows) ** 2 * columns
-    by_projectors = (n * rows + n**2) * columns**2
-    if by_projectors < by_pairs and n * columns**2 <= _PROJECTOR_ENTRIES:
-        projectors = (factors.mT @ factors).flatten(1)
-        inner = projectors @ projectors.T
-    else:
-        inner = _PairwiseTraces.apply(factors)
+    inner = _ProjectorProducts.apply(matrix, bfloat16)
     own = inner.diagonal()
     return (own.unsqueeze(1) + own - 2.0 * inner).clamp_min(0.0)
 
 
-class _PairwiseTraces(torch.autograd.Function):
-    r"""Traces :math:`\mathrm{tr}(P_i P_j) = \lVert Y_i Y_j^T \rVert_F^2` of all pairs.
+class _ProjectorProducts(torch.autograd.Function):
+    r"""Inner products :math:`\mathrm{tr}(P_i P_j) = \lVert Y_i Y_j^T \rVert_F^2` of all pairs.
 
-    The symmetry saves one of three matrix products. Where the products of all pairs do not fit into
-    a block of memory they are made block by block, forward and again backward.
+    The gradient is written by hand, as the symmetry saves a third of the products and most of the
+    small operations: with symmetric weights :math:`s_{ij}`, those of the output, and
+    :math:`V_i = C_i^{-T} \sum_j s_{ij} Y_i Y_j^T Y_j`, the gradient is
+    :math:`2 (V_i - V_i Y_i^T Y_i)`, and a term of the ridge.
     """
 
     @staticmethod
-    def forward(ctx, factors):
-        n, rows, columns = factors.shape
-        flat = factors.reshape(n * rows, columns)
-        out = factors.new_empty(n, n)
-        blocks = _blocks(n, rows)
-        for block in blocks:
-            products = factors[block].reshape(-1, columns) @ flat.T
-            out[block] = products.square().view(-1, rows, n, rows).sum((1, 3))
-        ctx.save_for_backward(factors, products if len(blocks) == 1 else None)
+    def forward(ctx, matrix, bfloat16):
+        n, rows, columns = matrix.shape
+        factors, cholesky = projector_factors(matrix)
+        ctx.low = torch.bfloat16 if bfloat16 else matrix.dtype
+        by_pairs = (n * rows) ** 2 * columns
+        by_projectors = (n * rows + n**2) * columns**2
+        ctx.whole = by_projectors < by_pairs and n * columns**2 <= _PROJECTOR_ENTRIES
+        products = None
+        if ctx.whole:
+            products = (factors.mT @ factors).flatten(1).to(ctx.low)
+            out = (products @ products.T).to(matrix.dtype)
+        else:
+            low = factors.to(ctx.low)
+            out = matrix.new_empty(n, n)
+            blocks = _blocks(n, rows)
+            for block in blocks:
+                products = _cross(low[block], low)
+                out[block] = products.square().sum((1, 3), dtype=matrix.dtype)
+            if len(blocks) > 1:
+                products = None  # too much to keep: made again
+        ctx.save_for_backward(matrix, factors, cholesky, products)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        factors, products = ctx.saved_tensors
-        n, rows, columns = factors.shape
-        flat = factors.reshape(n * rows, columns)
-        grad = 2.0 * (grad + grad.T)
-        out = torch.empty_like(factors)
-        for block in _blocks(n, rows):
-            if products is None:
-                part = factors[block].reshape(-1, columns) @ flat.T
-            else:
-                part = products.clone()  # backward may be asked for twice
-            part.view(-1, rows, n, rows).mul_(grad[block, None, :, None])
-            out[block] = (part @ flat).view(-1, rows, columns)
-        return out
+        matrix, factors, cholesky, products = ctx.saved_tensors
+        n, rows, columns = matrix.shape
+        weights = (grad + grad.T).to(ctx.low)
+        if ctx.whole:
+            summed = (weights @ products).to(matrix.dtype).view(n, columns, columns)
+            inner = factors @ summed
+        else:
+            low = factors.to(ctx.low)
+            flat = low.reshape(n * rows, columns)
+            inner = torch.empty_like(factors)
+            for block in _blocks(n, rows):
+                part = _cross(low[block], low) if products is None else products
+                part = (part * weights[block, None, :, None]).reshape(-1, n * rows)
+                inner[block] = (part @ flat).view(-1, rows, columns)
+        solved = torch.linalg.solve_triangular(cholesky.mT, inner, upper=True)
+        outer = solved @ factors.mT
+        by_ridge = torch.linalg.solve_triangular(cholesky, outer, upper=False)
+        trace = by_ridge.diagonal(dim1=1, dim2=2).sum(1)
+        solved -= outer @ factors
+        solved -= (_RIDGE / rows) * trace.view(-1, 1, 1) * matrix
+        return 2.0 * solved, None
+
+
+def _cross(a, b):
+    """Products Y_i Y_j^T of all pairs, (a, rows, n, rows)."""
+    rows, columns = a.shape[1:]
+    products = a.reshape(-1, columns) @ b.reshape(-1, columns).T
+    return products.view(len(a), rows, len(b), rows)
 
 
 def _blocks(n, rows):
@@ -115,7 +140,7 @@ def _blocks(n, rows):
     return [slice(start, start + step) for start in range(0, n, step)]
 
 
-def tensor_distances(x):
+def tensor_distances(x, *, bfloat16=False):
     """Squared tensor distances of all pairs, the sum over the modes, (n, n).
 
     A vector has one mode: there it is the distance of directions. Invariant to invertible changes
@@ -124,11 +149,10 @@ def tensor_distances(x):
     Parameters
     ----------
     x : Tensor of shape (n, d_1, ..., d_r)
+    bfloat16 : bool, default=False
+        See :func:`projector_distances`.
     """
-    total = 0.0
-    for matrix in unfoldings(x):
-        total = total + projector_distances(projector_factors(matrix))
-    return total
+    return sum(projector_distances(matrix, bfloat16=bfloat16) for matrix in unfoldings(x))
 
 
 def naive_tensor_distances(x):

@@ -39,6 +39,32 @@ def loop(x):
     return total
 
 
+# Limits of memory under which the distances are made in one way or the other.
+WAYS = {
+    "projectors": {"_PROJECTOR_ENTRIES": 2**24},
+    "all pairs": {"_PROJECTOR_ENTRIES": 0, "_BLOCK_ENTRIES": 2**22},
+    "blocks of pairs": {"_PROJECTOR_ENTRIES": 0, "_BLOCK_ENTRIES": 1},
+}
+every_way = pytest.mark.parametrize("way", WAYS)
+
+
+def compute_by(way, monkeypatch):
+    for name, limit in WAYS[way].items():
+        monkeypatch.setattr(_tensor, name, limit)
+
+
+@every_way
+def test_bfloat16_products_are_close(way, monkeypatch):
+    """To a thousandth of the distances, and a hundredth of the gradient."""
+    compute_by(way, monkeypatch)
+    x = draw(20, 8, 6, 6).relu().float().requires_grad_()
+    exact, close = tensor_distances(x), tensor_distances(x, bfloat16=True)
+    assert close.dtype == torch.float32
+    assert float((exact - close).abs().max() / exact.median()) < 3e-3
+    gradients = [torch.autograd.grad(batch_kernel(d).sum(), x)[0] for d in (exact, close)]
+    assert float((gradients[0] - gradients[1]).norm() / gradients[0].norm()) < 2e-2
+
+
 def test_unfoldings_have_no_more_rows_than_columns():
     x = draw(2, 32, 3, 3)
     shapes = [tuple(m.shape[1:]) for m in unfoldings(x)]
@@ -48,16 +74,16 @@ def test_unfoldings_have_no_more_rows_than_columns():
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (6, 2), (3, 4, 5), (8, 2, 2), (2, 3, 2, 2)])
-@pytest.mark.parametrize("block", [2**22, 1])
-def test_distances_equal_the_loop(shape, block, monkeypatch):
-    monkeypatch.setattr(_tensor, "_BLOCK_ENTRIES", block)
+@every_way
+def test_distances_equal_the_loop(shape, way, monkeypatch):
+    compute_by(way, monkeypatch)
     x = draw(6, *shape)
     np.testing.assert_allclose(tensor_distances(x), loop(x.numpy()), atol=1e-8)
 
 
 def test_factors_make_the_projector():
     matrix = draw(4, 3, 7)
-    factors = projector_factors(matrix)
+    factors, _ = projector_factors(matrix)
     for factor, m in zip(factors, matrix, strict=True):
         p = (factor.T @ factor).numpy()
         np.testing.assert_allclose(p, projector(m.numpy()), atol=1e-9)
@@ -74,7 +100,7 @@ def test_distances_do_not_depend_on_scale_and_basis():
     basis = torch.linalg.qr(draw(5, 3, 3, seed=1)).Q @ torch.diag(
         torch.tensor([1.0, 2.0, 0.5]).double()
     )
-    a, b = (projector_factors(m) for m in (matrix, basis @ matrix))
+    a, b = matrix, basis @ matrix
     np.testing.assert_allclose(projector_distances(a), projector_distances(b), atol=1e-4)
     both = projector_distances(torch.cat([a, b]))
     np.testing.assert_allclose(both[:5, 5:].diagonal(), 0, atol=1e-4)
@@ -96,8 +122,10 @@ def test_the_kernel_is_positive_semidefinite():
         assert float(torch.linalg.eigvalsh(gram).min()) > -1e-8
 
 
+@every_way
 @pytest.mark.parametrize("rank", ["full", "zero rows", "equal rows"])
-def test_distances_pass_gradcheck_whatever_the_rank(rank):
+def test_distances_pass_gradcheck_whatever_the_rank(rank, way, monkeypatch):
+    compute_by(way, monkeypatch)
     x = draw(3, 2, 3)
     if rank == "zero rows":
         x[0, 1] = 0.0
