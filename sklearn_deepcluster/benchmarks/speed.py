@@ -3,6 +3,7 @@
 ``python -m sklearn_deepcluster.benchmarks.speed`` prints
 
 - the wall time per step of ``Autoencoder.fit``, all of it, against plain torch loops;
+- the wall time per epoch of ``DDC.fit`` and ``DTKC.fit`` against plain torch loops;
 - the time of a grid search with ``memory``, against what its parts take;
 - the growth of memory during a fit of 70,000 x 784 values.
 
@@ -27,11 +28,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, KFold
 from torch import nn
 
-from sklearn_deepcluster import IDEC, Autoencoder
-from sklearn_deepcluster._engine import uses_bfloat16
+from sklearn_deepcluster import DDC, DTKC, IDEC, Autoencoder
+from sklearn_deepcluster._engine import Callback, generator, uses_bfloat16
 from sklearn_deepcluster.benchmarks._machine import Stopwatch, counted_steps
 from sklearn_deepcluster.benchmarks._records import default_folder, environment, write_record
+from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
+from sklearn_deepcluster.losses import ddc_terms
 from sklearn_deepcluster.metrics import unsupervised_accuracy_scorer
+from sklearn_deepcluster.nn import block_convnet
 
 _MODULE = "sklearn_deepcluster.benchmarks.speed"
 SIZES = (784, 500, 500, 2000, 10)
@@ -187,6 +191,118 @@ def measure_steps(rounds=3, epochs=3):
     }
 
 
+IMAGE = (1, 28, 28)
+IMAGE_BATCH = 120
+N_IMAGES = 120 * 15
+
+
+def plain_divergence_loop(X, epochs, *, fused, autocast, channels_last):
+    """Train the network and the loss of DDC by a loop as one writes it by hand.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n, 1, 28, 28)
+    epochs : int
+    fused, autocast : bool
+        See :func:`plain_loop`.
+    channels_last : bool
+        Layout of images and weights.
+
+    Returns
+    -------
+    seconds : list of float
+        Per epoch.
+    """
+    network = nn.Sequential(
+        block_convnet(IMAGE, (32, 32), (5, 3), 100, generator(0)), nn.Linear(100, 10)
+    ).train()
+    if channels_last:
+        network = network.to(memory_format=torch.channels_last)
+        X = X.contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=fused or None)
+    seconds = []
+    for _ in range(epochs):
+        began = time.perf_counter()
+        for rows in torch.randperm(len(X)).split(IMAGE_BATCH):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                z = network[0](X[rows])
+                u = network[1](z)
+            z, u = z.float(), u.float().softmax(1)
+            kernel = batch_kernel(squared_distance_matrix(z, z))
+            sum(ddc_terms(u, kernel).values()).backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            optimizer.step()
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+class _EpochSeconds(Callback):
+    """Seconds of every epoch, in a list that survives the copying of callbacks."""
+
+    seconds = []
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.began_ = time.perf_counter()
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seconds.append(time.perf_counter() - self.began_)
+
+
+def _fit_divergence(cls, X, epochs, precision):
+    _EpochSeconds.seconds.clear()
+    options = {"max_epochs": epochs, "min_steps": 0, "patience": None, "init": None}
+    options |= {"batch_size": IMAGE_BATCH, "precision": precision, "device": "cpu"}
+    cls(10, callbacks=[_EpochSeconds()], random_state=0, **options).fit(X)
+    return list(_EpochSeconds.seconds)
+
+
+def measure_divergence(rounds=3, epochs=2):
+    """Seconds per epoch of DDC and DTKC on images of 28 x 28, and of plain loops, in turns.
+
+    Returns
+    -------
+    result : dict
+        As of :func:`measure_steps`, the times per step.
+    """
+    X = np.random.default_rng(0).random((N_IMAGES, *IMAGE), dtype=np.float32)
+    tensor = torch.from_numpy(X)
+    auto = "bfloat16" if uses_bfloat16("auto", torch.device("cpu")) else "float32"
+    low = auto == "bfloat16"
+    plain = {"fused": True, "autocast": low, "channels_last": True}
+    naive = dict.fromkeys(plain, False)
+    contenders = {
+        "naive float32": lambda: plain_divergence_loop(tensor, epochs, **naive),
+        f"plain {auto}": lambda: plain_divergence_loop(tensor, epochs, **plain),
+        "DDC": lambda: _fit_divergence(DDC, X, epochs, "auto"),
+        "DTKC": lambda: _fit_divergence(DTKC, X, epochs, "auto"),
+    }
+    seconds = {name: [] for name in contenders}
+    steps = N_IMAGES // IMAGE_BATCH
+    for round_ in range(rounds + 1):
+        for name, contender in contenders.items():
+            with counted_steps() as count:
+                found = contender()
+            if count[0] != epochs * steps:
+                raise AssertionError(f"{name} made {count[0]} steps")
+            if round_:  # the first round warms up
+                seconds[name] += [each / steps for each in found]
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    ratios = {
+        f"DDC / plain {auto}": median["DDC"] / median[f"plain {auto}"],
+        "DDC / naive float32": median["DDC"] / median["naive float32"],
+        "DTKC / DDC": median["DTKC"] / median["DDC"],
+    }
+    return {
+        "rows": N_IMAGES,
+        "steps": epochs * steps,
+        "auto_is": auto,
+        "ms_per_step": {name: 1000 * value for name, value in median.items()},
+        "all_ms_per_step": {k: [1000 * v for v in values] for k, values in seconds.items()},
+        "ratios": ratios,
+    }
+
+
 def measure_search(pretraining_steps=600, clustering_steps=200, n_rows=3000):
     """Time of a grid search over gamma with ``memory``, against its parts.
 
@@ -310,6 +426,11 @@ def report(result):
             f"  precision='auto' is {steps['auto_is']} here: "
             f"{steps['ratio_auto_to_naive']:.2f} of the naive loop"
         )
+    if "divergence" in result:
+        steps = result["divergence"]
+        lines.append(f"Wall time per step of epochs, {steps['steps']} steps, batch {IMAGE_BATCH}:")
+        lines += [f"  {name:<16} {ms:7.2f} ms" for name, ms in steps["ms_per_step"].items()]
+        lines += [f"  {name:<34} {ratio:5.2f}" for name, ratio in steps["ratios"].items()]
     if "search" in result:
         search = result["search"]
         lines += [
@@ -327,7 +448,12 @@ def report(result):
     return "\n".join(lines)
 
 
-_MEASURES = {"steps": measure_steps, "search": measure_search, "memory": measure_memory}
+_MEASURES = {
+    "steps": measure_steps,
+    "divergence": measure_divergence,
+    "search": measure_search,
+    "memory": measure_memory,
+}
 
 
 def main(argv=None):

@@ -44,14 +44,17 @@ def projector_factors(matrix):
     Returns
     -------
     factors : Tensor of shape (n, rows, columns)
-    cholesky : Tensor of shape (n, rows, rows)
-        :math:`C C^T = X X^T + \epsilon I`, with :math:`Y = C^{-1} X`.
+    inverse : Tensor of shape (n, rows, rows)
+        :math:`C^{-1}` of :math:`C C^T = X X^T + \epsilon I`, with :math:`Y = C^{-1} X`. Its
+        condition is at most the root of that of the ridge, and products with it take a fraction of
+        the time of triangular solves.
     """
     gram = matrix @ matrix.mT
     diagonal = gram.diagonal(dim1=-2, dim2=-1)
     diagonal += _RIDGE * (1.0 + diagonal.mean(-1, keepdim=True))
-    cholesky = torch.linalg.cholesky(gram)
-    return torch.linalg.solve_triangular(cholesky, matrix, upper=False), cholesky
+    eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device).expand_as(gram)
+    inverse = torch.linalg.solve_triangular(torch.linalg.cholesky(gram), eye, upper=False)
+    return inverse @ matrix, inverse
 
 
 def projector_distances(matrix, *, bfloat16=False):
@@ -80,7 +83,7 @@ class _ProjectorProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx, matrix, bfloat16):
         n, rows, columns = matrix.shape
-        factors, cholesky = projector_factors(matrix)
+        factors, inverse = projector_factors(matrix)
         ctx.low = torch.bfloat16 if bfloat16 else matrix.dtype
         by_pairs = (n * rows) ** 2 * columns
         by_projectors = (n * rows + n**2) * columns**2
@@ -98,13 +101,13 @@ class _ProjectorProducts(torch.autograd.Function):
                 out[block] = products.square().sum((1, 3), dtype=matrix.dtype)
             if len(blocks) > 1:
                 products = None  # too much to keep: made again
-        ctx.save_for_backward(matrix, factors, cholesky, products)
+        ctx.save_for_backward(matrix, factors, inverse, products)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        matrix, factors, cholesky, products = ctx.saved_tensors
+        matrix, factors, inverse, products = ctx.saved_tensors
         n, rows, columns = matrix.shape
         weights = (grad + grad.T).to(ctx.low)
         if ctx.whole:
@@ -118,10 +121,9 @@ class _ProjectorProducts(torch.autograd.Function):
                 part = _cross(low[block], low) if products is None else products
                 part = (part * weights[block, None, :, None]).reshape(-1, n * rows)
                 inner[block] = (part @ flat).view(-1, rows, columns)
-        solved = torch.linalg.solve_triangular(cholesky.mT, inner, upper=True)
+        solved = inverse.mT @ inner
         outer = solved @ factors.mT
-        by_ridge = torch.linalg.solve_triangular(cholesky, outer, upper=False)
-        trace = by_ridge.diagonal(dim1=1, dim2=2).sum(1)
+        trace = (inverse * outer.mT).sum((1, 2))
         solved -= outer @ factors
         solved -= (_RIDGE / rows) * trace.view(-1, 1, 1) * matrix
         return 2.0 * solved, None
