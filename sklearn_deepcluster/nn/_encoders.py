@@ -98,6 +98,23 @@ def conv_block(n_in, n_out, kernel_size, generator, activation="relu"):
     )
 
 
+def same_padded(block, x):
+    """Output of a :func:`conv_block` with "same" padding, for maps too small to go without it.
+
+    Sides are halved, rounded up; the weights are the block's own.
+    """
+    for layer in block:
+        if isinstance(layer, nn.Conv2d):
+            height, width = layer.kernel_size
+            sides = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
+            x = layer(nn.functional.pad(x, sides))
+        elif isinstance(layer, nn.MaxPool2d):
+            x = nn.functional.max_pool2d(x, layer.kernel_size, ceil_mode=True)
+        else:
+            x = layer(x)
+    return x
+
+
 def block_sides(side, kernel_sizes):
     """Side of the maps after each block of :func:`conv_block`; not positive: too small."""
     sides = []
@@ -158,15 +175,77 @@ class RecurrentEncoder(nn.Module):
     def forward(self, x):
         # Hundreds of small products each, which bfloat16 makes neither faster nor better.
         with torch.autocast(x.device.type, enabled=False):
-            missing = x.isnan()
-            lengths = (~missing[..., 0]).sum(1)
-            packed = nn.utils.rnn.pack_padded_sequence(
-                x.masked_fill(missing, 0.0), lengths.cpu(), batch_first=True, enforce_sorted=False
-            )
+            packed = pack(x)
             for layer, state in zip(self.layers, self.states, strict=True):
-                packed, last = layer(packed)
+                if x.device.type == "cpu":
+                    packed, last = bidirectional_gru(layer, packed)
+                else:
+                    packed, last = layer(packed)
                 last = state(torch.cat([last[0], last[1]], dim=1))
         return self.head(last)
+
+
+def pack(x):
+    """Pack sequences (b, time, f) that are padded with NaN at the end."""
+    missing = x.isnan()
+    lengths = (~missing[..., 0]).sum(1)
+    return nn.utils.rnn.pack_padded_sequence(
+        x.masked_fill(missing, 0.0), lengths.cpu(), batch_first=True, enforce_sorted=False
+    )
+
+
+def bidirectional_gru(layer, packed):
+    """Run a bidirectional ``nn.GRU`` of one layer on packed sequences, both directions at once.
+
+    The backward pass of torch's own loop on the CPU takes time quadratic in the number of steps, as
+    each step's gradient is padded to all of them; here it is linear.
+
+    Parameters
+    ----------
+    layer : nn.GRU
+    packed : PackedSequence
+
+    Returns
+    -------
+    outputs : PackedSequence
+    last : Tensor of shape (2, b, h)
+        Last hidden states, in the order of the sequences before packing.
+    """
+    sizes = packed.batch_sizes.tolist()
+    mirror = _mirror(packed.batch_sizes)
+    w_in, w_hidden, b_in, b_hidden = (
+        torch.stack([getattr(layer, f"{name}_l0"), getattr(layer, f"{name}_l0_reverse")])
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    data = torch.stack([packed.data, packed.data.index_select(0, mirror)])
+    steps = torch.baddbmm(b_in.unsqueeze(1), data, w_in.mT).split(sizes, dim=1)
+    w_hidden, b_hidden = w_hidden.mT, b_hidden.unsqueeze(1)
+    n_hidden = layer.hidden_size
+    h = data.new_zeros(2, sizes[0], n_hidden)
+    outputs, ended = [], []
+    for step, size in zip(steps, sizes, strict=True):
+        if size < h.shape[1]:  # sequences come longest first
+            ended.append(h[:, size:])
+            h = h[:, :size]
+        hidden = torch.baddbmm(b_hidden, h, w_hidden)
+        gates = (step[..., : 2 * n_hidden] + hidden[..., : 2 * n_hidden]).sigmoid()
+        reset, update = gates.split(n_hidden, dim=2)
+        new = torch.addcmul(step[..., 2 * n_hidden :], reset, hidden[..., 2 * n_hidden :]).tanh()
+        h = torch.lerp(new, h, update)
+        outputs.append(h)
+    last = torch.cat([*ended, h][::-1], dim=1)
+    forward, backward = torch.cat(outputs, dim=1)
+    data = torch.cat([forward, backward.index_select(0, mirror)], dim=1)
+    return packed._replace(data=data), last.index_select(1, packed.unsorted_indices)
+
+
+def _mirror(batch_sizes):
+    """Where packed steps go when every sequence is reversed; its own inverse."""
+    steps = torch.arange(len(batch_sizes)).repeat_interleave(batch_sizes)
+    starts = batch_sizes.cumsum(0) - batch_sizes
+    rows = torch.arange(len(steps)) - starts[steps]
+    lengths = (torch.arange(int(batch_sizes[0])).unsqueeze(1) < batch_sizes).sum(1)
+    return starts[lengths[rows] - 1 - steps] + rows
 
 
 def _gru(n_features, hidden_size, generator):
