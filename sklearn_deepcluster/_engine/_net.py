@@ -48,7 +48,10 @@ class IndexedNet(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         x, index = batch
-        terms = self.criterion_(self.infer(x), x, index)
+        try:
+            terms = self.criterion_(self.infer(x), x, index)
+        except torch.linalg.LinAlgError as exc:  # of numbers that are not finite any more
+            raise self.diverged(str(exc)) from exc
         terms["loss"].backward()
         return {"loss": terms["loss"], "terms": {k: v.detach() for k, v in terms.items()}}
 

@@ -145,6 +145,7 @@ class Trainer:
                 for layer in corruptions:
                     layer.generator = None
                 module.eval()
+                module.zero_grad()  # gradients take as much memory as the weights
         return net.history.to_list()
 
     def check(self):

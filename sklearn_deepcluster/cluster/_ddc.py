@@ -401,7 +401,12 @@ class DDC(BaseDeepClusterer):
         z = task.embed() if embeds else map_blocks(torch.nan_to_num, task.rows)
         labels = task.initial_clusters(z)[0].to(task.trainer.device)
         objective = LabelLoss(*head, labels).to(task.trainer.device)
-        task = dataclasses.replace(task, companion=None, stage=f"{type(self).__name__}: start")
+        task = dataclasses.replace(
+            task,
+            companion=None,
+            stage=f"{type(self).__name__}: start",
+            trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for what follows
+        )
         task.train(objective, rounds=1, steps=START_STEPS, reshuffle=True, schedule=())
         return objective.weight.detach(), objective.bias.detach()
 

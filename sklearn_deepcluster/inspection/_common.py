@@ -1,18 +1,50 @@
 """What the pictures share."""
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 
+from sklearn_deepcluster.base import TorchEstimator
 
-def get_axes(ax):
-    """Return the axes, new ones for None, or say how to obtain matplotlib."""
+
+def get_axes(ax, **kwargs):
+    """Return the axes, new ones for None, or say how to obtain matplotlib.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+    **kwargs : dict
+        Passed to matplotlib's ``subplots`` for new ones.
+    """
+    plt = _pyplot()
+    return plt.subplots(**{"layout": "constrained"} | kwargs)[1] if ax is None else ax
+
+
+def get_panels(axes, n, *, height=3.0, n_columns=4, layout="constrained"):
+    """Return an array of n axes, new ones for None, three inches wide and of this height."""
+    plt = _pyplot()
+    if axes is None:
+        n_rows = -(-n // n_columns)
+        n_columns = -(-n // n_rows)
+        size = (3.0 * n_columns, height * n_rows)
+        _, axes = plt.subplots(n_rows, n_columns, figsize=size, layout=layout, squeeze=False)
+        for spare in axes.flat[n:]:
+            spare.remove()
+        return axes.flat[:n]
+    axes = np.ravel(np.asarray(axes, dtype=object))
+    if len(axes) != n:
+        raise ValueError(f"axes holds {len(axes)} axes; {n} are needed.")
+    return axes
+
+
+def _pyplot():
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
             "Pictures need matplotlib: pip install 'sklearn-deepcluster[plot]'."
         ) from error
-    return plt.subplots(layout="constrained")[1] if ax is None else ax
+    return plt
 
 
 def embedding_and_labels(estimator, X, y):
@@ -24,11 +56,16 @@ def embedding_and_labels(estimator, X, y):
 def checked(Z, labels):
     """Rows as float32 (n, e) and labels as an array (n,)."""
     Z = check_array(Z, dtype=np.float32, input_name="Z")
+    return Z, checked_labels(Z, labels)
+
+
+def checked_labels(rows, labels):
+    """Labels as an array (n,), one for each of n rows."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise ValueError(f"labels must be 1-D, got an array of shape {labels.shape}.")
-    check_consistent_length(Z, labels)
-    return Z, labels
+    check_consistent_length(rows, labels)
+    return labels
 
 
 def some_rows(n, max_samples, random_state):
@@ -38,3 +75,28 @@ def some_rows(n, max_samples, random_state):
     if max_samples < 1:
         raise ValueError(f"max_samples must be at least 1, got {max_samples}.")
     return np.sort(check_random_state(random_state).permutation(n)[:max_samples])
+
+
+def last_step(estimator):
+    """The clusterer itself, or the last step of a pipeline."""
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
+def network_and_rows(estimator, X):
+    """The last step of a fitted estimator, its network, and the rows of X that this is given."""
+    model = last_step(estimator)
+    if not isinstance(model, TorchEstimator):
+        raise ValueError(f"{type(model).__name__} has no network.")
+    return model, *model._fitted(X if model is estimator else estimator[:-1].transform(X))
+
+
+def kept_epoch(estimator):
+    """Number, from 1, of the epoch whose weights were kept; None if it is the last."""
+    losses = estimator.history_["loss"]
+    kept = getattr(estimator, "loss_", losses[-1])
+    return None if kept == losses[-1] else losses.index(kept) + 1
+
+
+def integer_ticks(ax):
+    """Let the horizontal axis have ticks at whole numbers alone."""
+    ax.xaxis.get_major_locator().set_params(integer=True)

@@ -45,6 +45,7 @@ class KernelMatrixDisplay:
     See Also
     --------
     EmbeddingDisplay : The rows themselves.
+    LayerKernelDisplay : The kernels of all layers of the network.
 
     Examples
     --------
@@ -184,21 +185,27 @@ class KernelMatrixDisplay:
         """
         self.ax_ = get_axes(ax)
         self.figure_ = self.ax_.figure
-        style = {"vmin": 0.0, "vmax": 1.0, "cmap": "viridis", "interpolation": "nearest"} | kwargs
-        self.im_ = self.ax_.imshow(self.kernel, **style)
+        self.im_ = draw_kernel(self.ax_, self.kernel, self.labels, **kwargs)
         if colorbar:
             self.figure_.colorbar(self.im_, ax=self.ax_, label="kernel")
-        # A tick in the middle of each cluster, as long as the labels do not run into one another.
-        found, starts, counts = np.unique(self.labels, return_index=True, return_counts=True)
-        middles = starts + (counts - 1) / 2
-        if len(found) <= 20:
-            self.ax_.set_xticks(middles, [str(label) for label in found])
-            self.ax_.set_yticks(middles, [str(label) for label in found])
-        else:
-            self.ax_.set_xticks([])
-            self.ax_.set_yticks([])
-        for edge in starts[1:]:
-            self.ax_.axhline(edge - 0.5, color="white", linewidth=0.5)
-            self.ax_.axvline(edge - 0.5, color="white", linewidth=0.5)
-        self.ax_.set(xlabel="cluster", ylabel="cluster")
         return self
+
+
+def draw_kernel(ax, kernel, labels, **kwargs):
+    """Draw a kernel matrix that is sorted by `labels`, with lines between the clusters."""
+    style = {"vmin": 0.0, "vmax": 1.0, "cmap": "viridis", "interpolation": "nearest"} | kwargs
+    image = ax.imshow(kernel, **style)
+    # A tick in the middle of each cluster, as long as the labels do not run into one another.
+    found, starts, counts = np.unique(labels, return_index=True, return_counts=True)
+    middles = starts + (counts - 1) / 2
+    if len(found) <= 20:
+        ax.set_xticks(middles, [str(label) for label in found])
+        ax.set_yticks(middles, [str(label) for label in found])
+    else:
+        ax.set_xticks([])
+        ax.set_yticks([])
+    for edge in starts[1:]:
+        ax.axhline(edge - 0.5, color="white", linewidth=0.5)
+        ax.axvline(edge - 0.5, color="white", linewidth=0.5)
+    ax.set(xlabel="cluster", ylabel="cluster")
+    return image
