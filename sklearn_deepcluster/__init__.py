@@ -17,6 +17,7 @@ from sklearn_deepcluster.cluster import (
 from sklearn_deepcluster.persistence import load_model, save_model
 from sklearn_deepcluster.representation import (
     Autoencoder,
+    ContextPredictor,
     ConvAutoencoder,
     ConvEncoder,
     GRUEncoder,
@@ -37,6 +38,7 @@ __all__ = [
     "RDDC",
     "RDTKC",
     "Autoencoder",
+    "ContextPredictor",
     "ConvAutoencoder",
     "ConvEncoder",
     "GRUEncoder",

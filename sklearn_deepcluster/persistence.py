@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import sklearn_deepcluster
 from sklearn_deepcluster.base import TorchEstimator
-from sklearn_deepcluster.utils.discovery import all_estimators
+from sklearn_deepcluster.utils.discovery import all_descriptions, all_estimators
 
 __all__ = ["load_model", "save_model"]
 
@@ -28,8 +28,8 @@ def save_model(estimator, path):
     """Save a fitted estimator of this package.
 
     The file is a safetensors file whose header holds the parameters as JSON. It stores no code:
-    parameters must be plain (numbers, strings, tuples and lists of them, arrays, estimators of
-    this package). Use pickle or joblib, and trust the file, for anything else.
+    parameters must be plain (numbers, strings, tuples and lists of them, arrays, estimators and
+    encoders of this package). Use pickle or joblib, and trust the file, for anything else.
 
     Parameters
     ----------
@@ -154,8 +154,13 @@ def _checksum(header, tensors):
     return digest.hexdigest()
 
 
+def _classes():
+    """Dict of name -> class of what a file may hold: estimators, descriptions of networks."""
+    return dict(all_estimators() + all_descriptions())
+
+
 def _pack_estimator(estimator, name):
-    if dict(all_estimators()).get(type(estimator).__name__) is not type(estimator):
+    if _classes().get(type(estimator).__name__) is not type(estimator):
         raise ValueError(
             f"{name}={estimator!r} cannot be saved: it is not an estimator of this package. "
             "Use pickle or joblib."
@@ -201,7 +206,7 @@ def _unpack(value):
     if "dict" in value:
         return {key: _unpack(item) for key, item in value["dict"].items()}
     packed = value.get("estimator", value)
-    cls = dict(all_estimators())[packed["class"]]
+    cls = _classes()[packed["class"]]
     known = inspect.signature(cls).parameters
     params = {key: _unpack(item) for key, item in packed["params"].items() if key in known}
     return cls(**params)

@@ -17,6 +17,7 @@ from sklearn_deepcluster.nn._encoders import (
     block_convnet,
     block_mlp,
     block_sides,
+    same_padded,
 )
 from sklearn_deepcluster.nn._layers import (
     ACTIVATIONS,
@@ -46,6 +47,7 @@ __all__ = [
     "identity_mlp",
     "linear",
     "mlp",
+    "same_padded",
     "stages",
     "tied_decoder",
 ]

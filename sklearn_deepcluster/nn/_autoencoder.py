@@ -108,9 +108,11 @@ def _groups(network):
         if any(True for _ in layer.parameters()):
             groups.append([*waiting, layer])
             waiting = []
+        elif isinstance(layer, Corruption):
+            continue
         elif isinstance(layer, nn.Flatten) or not groups:
             waiting.append(layer)
-        elif not isinstance(layer, Corruption):
+        else:
             groups[-1].append(layer)
     return groups
 

@@ -343,11 +343,22 @@ class Untrained(BaseRepresentation):
 
 def _user_encoder(network, n_features, sample_shape, seed):
     """Module and width of a user's encoder, checked."""
+    if isinstance(network, type) and issubclass(network, BaseEstimator):
+        raise ValueError(f"encoder={network!r} is a class; an instance is needed.")
     shape = sample_shape if len(sample_shape) != 2 else (1, *sample_shape)
+    given = network
     with seeded_global_rng(seed):
-        network = copy.deepcopy(network) if isinstance(network, nn.Module) else network(n_features)
+        if isinstance(network, nn.Module):
+            network = copy.deepcopy(network)
+        else:
+            try:
+                network = network(n_features)
+            except TypeError as exc:
+                raise ValueError(
+                    f"encoder={given!r} makes no network of {n_features} features: {exc}"
+                ) from exc
     if not isinstance(network, nn.Module):
-        raise ValueError(f"encoder made {network!r}, which is no torch.nn.Module.")
+        raise ValueError(f"encoder={given!r} made {network!r}, which is no torch.nn.Module.")
     network.float().eval()
     try:
         with torch.no_grad():
@@ -355,7 +366,7 @@ def _user_encoder(network, n_features, sample_shape, seed):
     except (RuntimeError, ValueError, TypeError) as exc:
         raise ValueError(f"encoder does not take samples of shape {shape}: {exc}") from exc
     outputs = out if isinstance(out, (tuple, list)) else (out,)
-    if not outputs or any(not torch.is_tensor(o) or len(o) != 2 for o in outputs):
+    if not outputs or any(not torch.is_tensor(o) or o.shape[:1] != (2,) for o in outputs):
         raise ValueError(
             "encoder must give the embedding of a batch, a tensor with a row per sample, or a "
             "tuple of it and of intermediate outputs."

@@ -6,7 +6,7 @@ import pkgutil
 
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 
-__all__ = ["all_estimators"]
+__all__ = ["all_descriptions", "all_estimators"]
 
 _PACKAGE = __name__.partition(".")[0]
 # Rooms that hold no estimators: commands, pictures (which need matplotlib) and tests.
@@ -52,16 +52,41 @@ def all_estimators(type_filter=None):
     return sorted(found.items())
 
 
+def all_descriptions():
+    """List the public descriptions of networks: they have parameters, and are not fitted.
+
+    Returns
+    -------
+    descriptions : list of (str, type)
+        Names and classes, sorted by name.
+
+    Examples
+    --------
+    >>> from sklearn_deepcluster.utils.discovery import all_descriptions
+    >>> "MLPEncoder" in dict(all_descriptions())
+    True
+    """
+    return sorted(_descriptions_in(_PACKAGE).items())
+
+
 def _estimators_in(package):
     """Dict of name -> class of the public estimators in the subpackages of `package`."""
-    found = {}
+    return {name: cls for name, cls in _classes_in(package) if hasattr(cls, "fit")}
+
+
+def _descriptions_in(package):
+    """Dict of name -> class of the public descriptions in the subpackages of `package`."""
+    return {name: cls for name, cls in _classes_in(package) if not hasattr(cls, "fit")}
+
+
+def _classes_in(package):
+    """Name and class of all with parameters that the subpackages of `package` list."""
     for name in _subpackages(package):
         module = importlib.import_module(name)
         for public in getattr(module, "__all__", ()):
             candidate = getattr(module, public)
-            if _is_estimator(public, candidate, package):
-                found[public] = candidate
-    return found
+            if _is_public(public, candidate, package):
+                yield public, candidate
 
 
 def _subpackages(package):
@@ -74,11 +99,10 @@ def _subpackages(package):
             yield from _subpackages(name)
 
 
-def _is_estimator(name, candidate, package):
+def _is_public(name, candidate, package):
     return (
         inspect.isclass(candidate)
         and issubclass(candidate, BaseEstimator)
-        and hasattr(candidate, "fit")  # descriptions of networks have parameters alone
         and candidate.__module__.startswith(f"{package}.")
         and not name.startswith(("_", "Base"))
         and not inspect.isabstract(candidate)
