@@ -129,12 +129,6 @@ def _mnist_test_thinned():
     return X[rows], y[rows]
 
 
-def _coil20_small():
-    """COIL-20 at 32 x 32 pixels: means of 4 x 4."""
-    X, y = datasets.fetch_coil20(return_X_y=True)
-    return X.reshape(len(X), 32, 4, 32, 4).mean(axis=(2, 4)).astype(np.float32), y
-
-
 def _knet(name, subset="all"):
     """Data of the KNet paper, standardised: by themselves, or as the authors did their subsets."""
     X, y = datasets.fetch_knet(name, subset=subset, return_X_y=True)
@@ -171,7 +165,6 @@ SOURCES = {
     "mnist-test": Source(_reader("fetch_mnist", subset="test"), 10, white=255),
     "mnist-test-thinned": Source(_mnist_test_thinned, 10, white=255),
     "coil20": Source(_reader("fetch_coil20"), 20, white=255),
-    "coil20-32": Source(_coil20_small, 20, white=255, n_seeds=5),
     "character-trajectories": Source(
         _reader("fetch_character_trajectories", letters=10, zero_padding=True, as_array=True),
         10,

@@ -17,11 +17,11 @@ def _published(mnist=None, usps=None, coil20=None, characters=None, arabic=None)
     names = {
         "mnist-split": mnist,
         "usps": usps,
-        "coil20-32": coil20,
+        "coil20": coil20,
         "character-trajectories": characters,
         "spoken-arabic-digits": arabic,
     }
-    notes = {"coil20-32": ", 128 x 128", "mnist-split": ""}
+    notes = {"coil20": ", 128 x 128 pixels"}
     return {
         name: [
             Published(f"{_THESIS}, mean of 20{notes.get(name, '')}", *results[0]),
