@@ -198,9 +198,15 @@ def best(methods, datasets, records_dir=None, format="markdown", *, score="acc",
             runs = groups.get((dataset, method))
             if not runs:
                 continue
-            losses = [run["loss"] for run in runs]
-            found = best_of_runs(losses, [run["scores"][score] for run in runs], n_bootstraps=0)
-            cells = [f"{found[key]:.3f}" for key in ("best", "mean", "sd", "max", "expected_best")]
+            losses = [run.get("loss") for run in runs]
+            known = None not in losses
+            scores = [run["scores"][score] for run in runs]
+            # Without losses the best is not known, the others do not depend on them.
+            found = best_of_runs(losses if known else [0] * len(runs), scores, n_bootstraps=0)
+            cells = [
+                f"{found[key]:.3f}" if known or "best" not in key else "-"
+                for key in ("best", "mean", "sd", "max", "expected_best")
+            ]
             name = "nmi" if score.startswith("nmi") else score
             published = [
                 f"{getattr(result, name):.2f} ({result.source})"

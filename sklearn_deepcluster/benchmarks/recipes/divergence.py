@@ -7,7 +7,10 @@ _RANDOM = {"init": None}
 # Batches of 120, clipping at 10 and patience 30 are the defaults.
 _PAPER = Config(
     clusterer={**_RANDOM, "max_epochs": 100, "min_steps": 0, "lr": 1e-4},
-    source="DTKC thesis, pixels in [0, 1] by the range of the data instead of each image's",
+    source="DTKC thesis, but the input at mean square 1 instead of each image in [0, 1]",
+)
+_PAPER_PRETRAINED = Config(
+    {"scale": None}, _PAPER.clusterer, source="DTKC thesis, but pixels in [0, 1] by all images"
 )
 
 
@@ -52,7 +55,8 @@ _RDTKC = _published(characters=((0.65, 0.74), (0.80, 0.83)), arabic=((0.56, 0.61
 def _pair(method, title, estimator, published, **options):
     """The method with its defaults, and from random weights as published."""
     default = options.pop("default", {})
-    paper = {name: _PAPER for name in published}
+    config = _PAPER_PRETRAINED if "representation" in options else _PAPER
+    paper = dict.fromkeys(published, config)
     shared = {"published": published, "slot": "encoder", **options}
     return [
         Recipe(method, title, estimator, default=default, paper=paper, **shared),
