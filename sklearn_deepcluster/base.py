@@ -111,7 +111,8 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     f"with {self.sample_shape_[1]} features per step."
                 )
         if reset:
-            shape = (X.shape[1], 1) if given is None else tuple(map(int, np.atleast_1d(given)))
+            shape = np.atleast_1d((X.shape[1], 1) if given is None else given)
+            shape = tuple(map(int, shape)) if shape.dtype.kind in "iuf" else ()
             if len(shape) != 2 or min(shape) < 1 or math.prod(shape) != X.shape[1]:
                 raise ValueError(
                     f"sample_shape={given!r} does not fit: (time, features) with the product "

@@ -7,10 +7,11 @@ import pytest
 import torch
 from sklearn.base import ClusterMixin
 from sklearn.datasets import make_blobs
+from sklearn.frozen import FrozenEstimator
 
-from sklearn_deepcluster import Autoencoder, ConvAutoencoder
+from sklearn_deepcluster import Autoencoder, ConvAutoencoder, ConvEncoder, GRUEncoder, MLPEncoder
 from sklearn_deepcluster.base import TorchEstimator
-from sklearn_deepcluster.utils.discovery import all_estimators
+from sklearn_deepcluster.utils.discovery import all_descriptions, all_estimators
 
 N_SAMPLES, N_FEATURES, N_CLUSTERS = 300, 16, 3
 IMAGE = (4, 4)  # the same rows as images
@@ -27,12 +28,24 @@ def tiny_conv_autoencoder(**params):
 
 
 _ROUNDS = {"max_epochs": 1, "min_steps": 20, "update_interval": 10, "batch_size": 64}
+_FROM_SCRATCH = {"init": None, "max_epochs": 4, "min_steps": 32, "batch_size": 64, "lr": 2e-2}
+_BLOCKS = {"filters": (4,), "kernel_sizes": (3,), "n_components": 16, "resize": 8}
+
+
+def tiny_gru_encoder(**params):
+    return GRUEncoder(**({"hidden_size": 8, "n_layers": 1, "n_components": 16} | params))
+
 
 # Constructor parameters that make a fit take milliseconds. A new public estimator needs one line.
 TINY = {
     "Autoencoder": lambda: {"hidden_layer_sizes": (16,), **_TRAINING},
+    "ContextPredictor": lambda: {**_TRAINING, **_BLOCKS, "lr": 1e-3},
     "ConvAutoencoder": lambda: {"filters": (4,), "kernel_sizes": (3,), **_TRAINING},
     "DCEC": lambda: {"autoencoder": tiny_conv_autoencoder(), **_ROUNDS},
+    "DDC": lambda: {
+        "encoder": MLPEncoder(hidden_layer_sizes=(16,), n_components=16),
+        **_FROM_SCRATCH,
+    },
     "DEC": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS},
     "DEKM": lambda: {
         "autoencoder": tiny_autoencoder(),
@@ -47,6 +60,10 @@ TINY = {
         "min_steps": 40,
         "batch_size": 64,
         "lr": 1e-2,
+    },
+    "DTKC": lambda: {
+        "encoder": ConvEncoder(**_BLOCKS),
+        **_FROM_SCRATCH,
     },
     "GraphAgglomerative": lambda: {},
     "IdentityAutoencoder": lambda: {
@@ -71,6 +88,8 @@ TINY = {
         "update_interval": 10,
         "lr": 1e-2,
     },
+    "RDDC": lambda: {"encoder": tiny_gru_encoder(), **_FROM_SCRATCH},
+    "RDTKC": lambda: {"encoder": tiny_gru_encoder(), **_FROM_SCRATCH},
 }
 
 PUBLIC = dict(all_estimators())
@@ -80,6 +99,27 @@ ESTIMATORS = [name for name, cls in PUBLIC.items() if issubclass(cls, TorchEstim
 EVERY_CLUSTERER = [name for name, cls in PUBLIC.items() if issubclass(cls, ClusterMixin)]
 CLUSTERERS = [name for name in EVERY_CLUSTERER if name in ESTIMATORS]
 REPRESENTATIONS = [name for name in ESTIMATORS if name not in CLUSTERERS]
+DESCRIPTIONS = dict(all_descriptions())
+
+# Their tiny instances read rows as sequences: images would be sequences of several features.
+SEQUENTIAL = ["RDDC", "RDTKC"]
+# Trained end to end by a loss of clusters: their weights are those of the best epoch, `init` takes
+# no centres (there is no embedding for them yet), and `n_init` keeps the run with the least loss.
+END_TO_END = ["DDC", "DTKC", "RDDC", "RDTKC"]
+# Rows that a fit needs: those losses compare rows, and batch normalisation is over rows.
+LEAST_ROWS = {name: 2 if name in [*END_TO_END, "ContextPredictor"] else 1 for name in ESTIMATORS}
+# Which network is their default one depends on X, so its parameters cannot be set beforehand.
+DEFAULT_DEPENDS_ON_X = ["DDC", "DTKC"]
+
+
+def slot_of(name):
+    """The parameter that holds the representation of a clusterer."""
+    return PUBLIC[name]._slot
+
+
+def prefix_of(name):
+    """What the parameters of the representation begin with; "" of a representation."""
+    return f"{slot_of(name)}__" if name in CLUSTERERS else ""
 
 
 def tiny(name, **params):
@@ -92,6 +132,32 @@ def tiny(name, **params):
     if name in EVERY_CLUSTERER:
         defaults["n_clusters"] = N_CLUSTERS
     return PUBLIC[name](**defaults).set_params(**params)
+
+
+def given(estimator):
+    """What a clusterer was given as representation."""
+    return getattr(estimator, estimator._slot)
+
+
+def tiny_representation(name, **params):
+    """An unfitted representation to start a clusterer from, or to freeze.
+
+    It is that of the tiny instance; an autoencoder where that has a network without training.
+    """
+    representation = given(tiny(name))
+    if not hasattr(representation, "fit"):
+        representation = tiny_autoencoder()
+    return representation.set_params(**params)
+
+
+def pretrained(name, **params):
+    """A tiny instance whose network is trained before it clusters."""
+    return tiny(name, **{slot_of(name): tiny_representation(name)}).set_params(**params)
+
+
+def frozen(name, representation, **params):
+    """A tiny instance that starts from a fitted representation as it is."""
+    return tiny(name, **{slot_of(name): FrozenEstimator(representation)}, **params)
 
 
 def accepts(name, parameter):

@@ -13,24 +13,33 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback, EarlyStopping
 
+from sklearn_deepcluster import MLPEncoder
 from sklearn_deepcluster._engine import Trainer
 from sklearn_deepcluster._engine._net import IndexedNet
 from tests._instances import (
     CLUSTERERS,
+    DESCRIPTIONS,
+    END_TO_END,
     ESTIMATORS,
     IMAGE,
     N_FEATURES,
     N_SAMPLES,
     PUBLIC,
+    SEQUENTIAL,
     GlobalDraws,
     Normalised,
     accepts,
     blobs,
     fitted,
+    frozen,
+    prefix_of,
+    pretrained,
     same_weights,
+    slot_of,
     tiny,
     tiny_autoencoder,
     tiny_conv_autoencoder,
+    tiny_representation,
 )
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
@@ -117,38 +126,72 @@ BAD_X = {
 }
 
 
-@every_estimator
-@pytest.mark.parametrize(("make", "match"), BAD_X.values(), ids=BAD_X.keys())
+# What is said otherwise of sequences, and what is good as some: lists of different lengths.
+BAD_SEQUENCES = {
+    "no images": "at least 1 sample",
+    "images without pixels": "at least .* 1 feature",
+    "a ragged list of images": r"different numbers of features: \[4, 5\]",
+}
+GOOD_SEQUENCES = {"a ragged list"}
+
+
+def bad_data():
+    for name in ESTIMATORS:
+        for case, (make, match) in BAD_X.items():
+            if name in SEQUENTIAL and case in GOOD_SEQUENCES:
+                continue
+            if name in SEQUENTIAL:
+                match = BAD_SEQUENCES.get(case, match)
+            yield pytest.param(name, make, match, id=f"{name}-{case}")
+
+
+@pytest.mark.parametrize(("name", "make", "match"), list(bad_data()))
 def test_bad_data_are_refused_by_fit(name, make, match, tmp_path, no_training):
     with pytest.raises(ValueError, match=match):
         tiny(name).fit(make(tmp_path))
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names")
-@every_estimator
-@pytest.mark.parametrize(("make", "match"), BAD_X.values(), ids=BAD_X.keys())
+@pytest.mark.parametrize(("name", "make", "match"), list(bad_data()))
 def test_bad_data_are_refused_after_fit(name, make, match, tmp_path):
     estimator = fitted(name)
-    wrong_width = "features, but .* is expecting 16"
+    wrong_width = "features(, but .* is expecting 16| per step, but .* is expecting 1 )"
     for method in ("transform", "predict", "predict_proba", "score"):
         if hasattr(estimator, method):
             with pytest.raises(ValueError, match=f"{match}|{wrong_width}"):
                 getattr(estimator, method)(make(tmp_path))
 
 
+SPARSE = pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+
+
 @every_estimator
-@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+@SPARSE
 def test_sparse_data_are_refused(name, kind, no_training):
     """With scikit-learn's own TypeError, as its other dense estimators do."""
-    X = kind(blobs()[0])
     with pytest.raises(TypeError, match="[Ss]parse"):
-        tiny(name).fit(X)
-    with pytest.raises(TypeError, match="[Ss]parse"):
-        fitted(name).transform(X)
+        tiny(name).fit(kind(blobs()[0]))
 
 
 @every_estimator
-@pytest.mark.parametrize("shape", [(5, 15), (5, 17), (5, 4, 5), (5, 1, 4, 3), (1, 1)])
+@SPARSE
+def test_sparse_data_are_refused_after_fit(name, kind):
+    with pytest.raises(TypeError, match="[Ss]parse"):
+        fitted(name).transform(kind(blobs()[0]))
+
+
+def wrong_shapes():
+    shapes = [(5, 15), (5, 17), (5, 4, 5), (5, 1, 4, 3), (1, 1)]
+    # Of three dimensions are sequences with several features per step: see cluster/test_sequences.
+    return [
+        pytest.param(name, shape, id=f"{name}-{shape}")
+        for name in ESTIMATORS
+        for shape in shapes
+        if name not in SEQUENTIAL or len(shape) == 2
+    ]
+
+
+@pytest.mark.parametrize(("name", "shape"), wrong_shapes())
 def test_a_wrong_number_of_features_is_refused_after_fit(name, shape):
     estimator = fitted(name)
     width = np.prod(shape[1:])
@@ -185,7 +228,7 @@ def test_unfitted_estimators_say_so(name):
 def test_bad_embeddings_are_refused(name, Z, match):
     estimator = fitted(name)
     if not hasattr(estimator, "inverse_transform"):
-        assert name in ("DEC", "DEKM", "KNet")  # their decoder is dropped
+        assert estimator.module_.decoder is None
         return
     with pytest.raises(ValueError, match=match.format(estimator.n_components_)):
         estimator.inverse_transform(Z)
@@ -229,6 +272,11 @@ BAD_NETWORK = {
     "noise": [-0.1, 1.0, None],
     "noise_kind": ["gaussian", None],
     "activation": ["nonsense", None],
+    "hidden_size": [0, -1, 1.5, None],
+    "n_layers": [0, -1, 1.5, None],
+    "resize": [0, -1, 2.5, "large"],
+    "patch_size": [0, 1.5, "large", 6, None],
+    "jitter": [-1, 1.5, "large", 5, None],
     "embedding_activation": ["nonsense", None],
     "output_activation": ["nonsense", None],
     "hidden_weight": [-0.1, None],
@@ -243,6 +291,16 @@ BAD_NETWORK = {
 BAD_CLUSTERING = {
     "n_clusters": [0, -1, 2.5, "3", None, N_SAMPLES + 1],
     "autoencoder": [KMeans(), PCA(2), "conv", PUBLIC["Autoencoder"], FrozenEstimator(PCA(2))],
+    "encoder": [
+        KMeans(),
+        "conv",
+        (16, 2),
+        PUBLIC["Autoencoder"],
+        MLPEncoder,
+        lambda n_features: n_features,
+        FrozenEstimator(PCA(2)),
+        FrozenEstimator(MLPEncoder()),
+    ],
     "init": [
         "nonsense",
         np.zeros((2, 2)),
@@ -275,6 +333,11 @@ BAD_CLUSTERING = {
     "start": ["random", None],
     "sigma": [0, -1.0, "mean", None, np.nan],
     "sigma_scale": [0, -1.0, None],
+    "bandwidth": ["median", None, 1.0],
+    "patience": [0, -1, 1.5, "auto"],
+    "clip_norm": [0, -1.0, "auto"],
+    "companion": ["nonsense", True],
+    "companion_target_grad": ["yes", None],
     "update": ["newton", None],
     "n_vectors": [0, 1.5],
     "rounding": ["nearest", None],
@@ -288,13 +351,18 @@ BAD_CLUSTERING = {
     "stiefel_max_iter": [0, 1.5, None],
 }
 # What one of them takes although others do not.
-GOOD = [("KNet", "max_iter", 0), ("IdentityAutoencoder", "hidden_layer_sizes", None)]
+GOOD = [
+    ("KNet", "max_iter", 0),
+    ("IdentityAutoencoder", "hidden_layer_sizes", None),
+    *[(name, "init", None) for name in END_TO_END],
+]
 
 
 def bad_parameters():
-    cases = {**BAD_TRAINING, **BAD_NETWORK, **BAD_CLUSTERING}
-    cases |= {f"autoencoder__{k}": v for k, v in {**BAD_TRAINING, **BAD_NETWORK}.items()}
     for name in ESTIMATORS:
+        cases = {**BAD_TRAINING, **BAD_NETWORK, **BAD_CLUSTERING}
+        prefix = prefix_of(name)
+        cases |= {f"{prefix}{k}": v for k, v in {**BAD_TRAINING, **BAD_NETWORK}.items()}
         for parameter, values in cases.items():
             if accepts(name, parameter):
                 for i, value in enumerate(values):
@@ -306,31 +374,35 @@ def bad_parameters():
 @pytest.mark.parametrize(("name", "parameter", "value"), list(bad_parameters()))
 def test_bad_parameters_are_refused_by_name(name, parameter, value, no_training):
     estimator = tiny(name).set_params(**{parameter: value})
-    with pytest.raises(ValueError, match=parameter.removeprefix("autoencoder__")):
+    with pytest.raises(ValueError, match=parameter.rpartition("__")[2]):
         estimator.fit(blobs()[0])
 
 
 def test_the_tables_of_bad_parameters_are_complete():
-    """Every parameter of every estimator is tried."""
+    """Every parameter of every estimator, and of every description, is tried."""
     tried = {**BAD_TRAINING, **BAD_NETWORK, **BAD_CLUSTERING}
     for name in ESTIMATORS:
         assert set(tiny(name).get_params(deep=False)) - set(tried) == set(), name
+    described = {type(getattr(tiny(name), slot_of(name))).__name__ for name in CLUSTERERS}
+    assert set(DESCRIPTIONS) <= described
+    for name, cls in DESCRIPTIONS.items():
+        assert set(cls().get_params()) - set(BAD_NETWORK) == set(), name
 
 
 @every_clusterer
 def test_frozen_representations_must_fit_the_data(name, no_training):
     X, _ = blobs()
+    slot = slot_of(name)
     with pytest.raises(ValueError, match="[Aa]utoencoder.* not fitted"):
-        tiny(name, autoencoder=FrozenEstimator(tiny(name).autoencoder)).fit(X)
-    with pytest.raises(ValueError, match="autoencoder was fitted on 16 features; X has 9"):
-        tiny(name, autoencoder=FrozenEstimator(fitted("Autoencoder"))).fit(X[:, :9])
-    with pytest.raises(ValueError, match="autoencoder=.* does not hold an autoencoder"):
-        tiny(name, autoencoder=FrozenEstimator(PCA(2).fit(X))).fit(X)
-    if not accepts(name, "init"):
+        frozen(name, tiny_representation(name)).fit(X)
+    with pytest.raises(ValueError, match=f"{slot} was fitted on 16 features; X has 9"):
+        frozen(name, fitted("Autoencoder")).fit(X[:, :9])
+    with pytest.raises(ValueError, match=f"{slot}=.* does not hold an? (auto|repr)"):
+        frozen(name, PCA(2).fit(X)).fit(X)
+    if not accepts(name, "init") or name in END_TO_END:
         return
     with pytest.raises(ValueError, match="init has centres in 5 dimensions; the embedding has 2"):
-        frozen = FrozenEstimator(fitted("Autoencoder"))
-        tiny(name, autoencoder=frozen, init=np.zeros((3, 5))).fit(X)
+        frozen(name, fitted("Autoencoder"), init=np.zeros((3, 5))).fit(X)
 
 
 @every_initialised
@@ -352,7 +424,7 @@ def test_an_initial_clustering_that_does_not_fit_is_refused(name, init, match, n
 @pytest.mark.parametrize("name", ["ConvAutoencoder", "DCEC"])
 @pytest.mark.parametrize("shape", [(4, 4), (1, 4, 4), (16, 1, 1), (2, 8)])
 def test_images_too_small_for_the_network_are_refused(name, shape, no_training):
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
+    prefix = prefix_of(name)
     deep = {f"{prefix}filters": (2, 2, 2), f"{prefix}kernel_sizes": (3, 3, 3)}
     X, _ = blobs()
     with pytest.raises(ValueError, match="sample_shape=.* too small .* 8 pixels per side"):
@@ -364,7 +436,7 @@ def test_images_too_small_for_the_network_are_refused(name, shape, no_training):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", ["ConvAutoencoder", "DCEC"])
 def test_flat_rows_are_never_too_short_for_the_network(name):
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
+    prefix = prefix_of(name)
     deep = {f"{prefix}filters": (2, 2, 2), f"{prefix}kernel_sizes": (3, 3, 3)}
     X = blobs()[0][:, :3]
     # In bfloat16 the gradients of maps one pixel wide once were uninitialised memory.
@@ -394,7 +466,7 @@ class Pair(torch.nn.Module):
 )
 @pytest.mark.parametrize("name", ["Autoencoder", "DEC", "DEKM", "IDEC"])
 def test_modules_that_do_not_fit_are_refused(name, module, match, no_training):
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
+    prefix = prefix_of(name)
     with pytest.raises(ValueError, match=match):
         tiny(name, **{f"{prefix}module": module}).fit(blobs()[0])
 
@@ -403,15 +475,14 @@ def test_modules_that_do_not_fit_are_refused(name, module, match, no_training):
 @pytest.mark.parametrize("name", ["Autoencoder", "DEC", "DEKM", "IDEC"])
 def test_batches_of_one_row_are_refused_for_batch_normalisation(name, module, no_training):
     X, _ = blobs()
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
+    prefix = prefix_of(name)
     with pytest.raises(ValueError, match="batch_size=1 .*batch normali"):
         tiny(name, **{f"{prefix}module": module, f"{prefix}batch_size": 1}).fit(X)
     if prefix:
         with pytest.raises(ValueError, match="batch_size=1 .*batch normali"):
             tiny(name, batch_size=1, autoencoder__module=module).fit(X)
-        frozen = FrozenEstimator(fitted_normalised())
         with pytest.raises(ValueError, match="batch_size=1 .*batch normali"):
-            tiny(name, batch_size=1, autoencoder=frozen).fit(X)
+            frozen(name, fitted_normalised(), batch_size=1).fit(X)
 
 
 def fitted_normalised():
@@ -424,7 +495,7 @@ def fitted_normalised():
 @pytest.mark.parametrize(("n_samples", "batch_size"), [(65, 64), (129, 64), (4, 3), (7, 3), (6, 2)])
 def test_no_batch_of_one_row_is_left_over(name, n_samples, batch_size):
     X = blobs()[0][:n_samples]
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
+    prefix = prefix_of(name)
     params = {f"{prefix}module": Normalised, f"{prefix}batch_size": batch_size}
     assert np.isfinite(tiny(name, **params).fit(X).transform(X)).all()
 
@@ -434,7 +505,7 @@ def test_no_batch_of_one_row_is_left_over(name, n_samples, batch_size):
 def test_a_batch_of_one_row_that_cannot_be_avoided_is_refused(
     name, n_samples, batch_size, no_training
 ):
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
+    prefix = prefix_of(name)
     params = {f"{prefix}module": Normalised, f"{prefix}batch_size": batch_size}
     if prefix:
         params["n_clusters"] = 1
@@ -445,7 +516,7 @@ def test_a_batch_of_one_row_that_cannot_be_avoided_is_refused(
 @pytest.mark.parametrize("name", ["Autoencoder", "DEC", "DEKM", "IDEC"])
 def test_batch_size_one_trains_other_modules(name):
     X = blobs()[0][:20]
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
+    prefix = prefix_of(name)
     params = {f"{prefix}module": GlobalDraws, f"{prefix}batch_size": 1, "batch_size": 1}
     assert np.isfinite(tiny(name, **params).fit(X).transform(X)).all()
 
@@ -457,8 +528,9 @@ TOO_LARGE = {"optimizer": "sgd", "lr": 1e30}
 
 @every_estimator
 def test_diverging_pretraining_is_an_error_that_names_stage_epoch_and_lr(name):
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
-    estimator = tiny(name, **{f"{prefix}{k}": v for k, v in TOO_LARGE.items()})
+    prefix = prefix_of(name)
+    estimator = pretrained(name) if name in CLUSTERERS else tiny(name)
+    estimator.set_params(**{f"{prefix}{k}": v for k, v in TOO_LARGE.items()})
     with pytest.raises(FloatingPointError, match=r"pretraining diverged in epoch 1: .*lr=1e\+30"):
         estimator.fit(blobs()[0])
     assert not hasattr(estimator, "labels_") and not hasattr(estimator, "module_")
@@ -546,15 +618,19 @@ def own_callbacks():
     return [
         (name, parameter)
         for name in ESTIMATORS
-        for parameter in ("callbacks", "autoencoder__callbacks")
-        if accepts(name, parameter)
+        for parameter in sorted({"callbacks", f"{prefix_of(name)}callbacks"})
     ]
+
+
+def with_callback(name, parameter, callback):
+    make = pretrained if "__" in parameter else tiny
+    return make(name, **{parameter: [callback]})
 
 
 @pytest.mark.parametrize(("name", "parameter"), own_callbacks())
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_interrupt_gets_through(name, parameter, event):
-    estimator = tiny(name, **{parameter: [Interrupt(event)]})
+    estimator = with_callback(name, parameter, Interrupt(event))
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(blobs()[0])
     assert not hasattr(estimator, "labels_") and not hasattr(estimator, "module_")
@@ -573,7 +649,7 @@ def test_a_real_ctrl_c_gets_through(name, parameter):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            tiny(name, **{parameter: [Signal()]}).fit(blobs()[0])
+            with_callback(name, parameter, Signal()).fit(blobs()[0])
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -615,7 +691,7 @@ def test_early_stopping_of_skorch_ends_the_training(name):
     assert callback.misses_ == 0, "the caller's callback is copied"
     if name in CLUSTERERS:
         np.testing.assert_array_equal(estimator.labels_, estimator.predict(X))
-        nested = tiny(name, autoencoder__callbacks=[stopping()]).fit(X)
+        nested = pretrained(name, **{f"{slot_of(name)}__callbacks": [stopping()]}).fit(X)
         assert len(nested.history_["pretraining_loss"]) <= 2
 
 

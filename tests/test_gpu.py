@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_deepcluster.utils.discovery import all_estimators
-from tests._instances import blobs, tiny
+from tests._instances import ESTIMATORS, blobs, tiny
 
 pytestmark = pytest.mark.gpu
-NAMES = [name for name, _ in all_estimators()]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_fit_on_the_gpu_predict_on_both(name):
     X, _ = blobs()
     estimator = tiny(name).set_params(device="cuda").fit(X)
@@ -28,7 +26,7 @@ def test_fit_on_the_gpu_predict_on_both(name):
         assert (estimator.predict(X) == estimator.labels_).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_same_seed_same_result_on_the_gpu(name):
     X, _ = blobs()
     first, second = (tiny(name).set_params(device="cuda").fit(X) for _ in range(2))

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from sklearn_deepcluster.benchmarks import compare, table
+from sklearn_deepcluster.benchmarks import best, compare, table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -28,3 +28,15 @@ def test_the_comparison_of_knet_is_that_of_the_records():
     records = ROOT / "doc" / "records"
     text = compare(methods, datasets, records, score="nmi_geometric")
     assert text in (ROOT / "README.md").read_text()
+
+
+def test_the_table_of_the_divergence_family_is_that_of_the_records():
+    methods = "graph-modularity ddc ddc-random dtkc dtkc-ss rdtkc".split()
+    datasets = "mnist-10000 usps coil20 mnist-test mnist-split".split()
+    datasets += ["character-trajectories", "spoken-arabic-digits"]
+    text = best(methods, datasets, ROOT / "doc" / "records")
+    assert text in (ROOT / "README.md").read_text()
+    guide = (ROOT / "doc" / "guide" / "divergence.rst").read_text()
+    for score in ("acc", "nmi"):
+        text = best(methods, datasets, ROOT / "doc" / "records", "rst", score=score)
+        assert text in guide

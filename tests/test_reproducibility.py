@@ -19,6 +19,8 @@ from tests._instances import (
     accepts,
     assert_same_fit,
     blobs,
+    prefix_of,
+    pretrained,
     same_weights,
     tiny,
     tiny_autoencoder,
@@ -47,9 +49,9 @@ def noisy(name, **params):
     params = {"random_state": 0} | params
     if name == "DEKM":
         params["target"] = "random"
-    prefix = "autoencoder__" if name in CLUSTERERS else ""
+    noise = f"{prefix_of(name)}noise"
     estimator = tiny(name, **params)
-    draws = {f"{prefix}noise": 0.2} if accepts(name, f"{prefix}noise") else {}
+    draws = {noise: 0.2} if accepts(name, noise) else {}
     return estimator.set_params(**draws)
 
 
@@ -104,7 +106,7 @@ def test_the_nested_seed_wins(name):
     X, _ = blobs()
     seeds = [(0, None), (1, None), (0, 7), (1, 7)]
     losses = [
-        tiny(name, random_state=outer, autoencoder__random_state=inner)
+        pretrained(name, random_state=outer, **{f"{prefix_of(name)}random_state": inner})
         .fit(X)
         .history_["pretraining_loss"]
         for outer, inner in seeds

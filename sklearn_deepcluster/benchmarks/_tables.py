@@ -23,6 +23,7 @@ _HEAD = (
 )
 _BRIEF = ("method", "seeds", "ACC", "NMI", "published ACC / NMI")
 _HEAD_SPLIT = ("ACC held out", "NMI held out (geometric)", "drop", "drop of k-means")
+_STATISTICS = ("best", "mean", "sd", "max", "expected_best")
 _NOTHING_ASKED = {"device": "auto", "precision": "auto"}
 _JUDGED = {
     False: "the training part, held out is the test part",
@@ -203,10 +204,12 @@ def best(methods, datasets, records_dir=None, format="markdown", *, score="acc",
             scores = [run["scores"][score] for run in runs]
             # Without losses the best is not known, the others do not depend on them.
             found = best_of_runs(losses if known else [0] * len(runs), scores, n_bootstraps=0)
-            cells = [
-                f"{found[key]:.3f}" if known or "best" not in key else "-"
-                for key in ("best", "mean", "sd", "max", "expected_best")
-            ]
+            cells = {key: f"{found[key]:.3f}" for key in _STATISTICS}
+            if not known:
+                cells |= {"best": "-", "expected_best": "-"}
+            if len(runs) == 1:
+                cells["sd"] = "-"
+            cells = list(cells.values())
             name = "nmi" if score.startswith("nmi") else score
             published = [
                 f"{getattr(result, name):.2f} ({result.source})"

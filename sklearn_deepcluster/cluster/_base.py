@@ -161,8 +161,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         if isinstance(given, FrozenEstimator):
             fitted = given.estimator
             if not isinstance(fitted, self._representations):
-                kind = "autoencoder" if self._slot == "autoencoder" else "representation"
-                raise ValueError(f"{self._slot}={given!r} does not hold an {kind}.")
+                kind = "an autoencoder" if self._slot == "autoencoder" else "a representation"
+                raise ValueError(f"{self._slot}={given!r} does not hold {kind}.")
             check_is_fitted(fitted, "module_")
             if fitted.n_features_in_ != X.shape[1]:
                 raise ValueError(
@@ -171,8 +171,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 )
         else:
             self._source()._validate_params()
-        if self.batch_size == 1 and self._source()._draws_globally():
-            # Only modules of the user have batch normalisation.
+        if self.batch_size == 1:
             self._trainer().check_batch_norm(self._rebuild_module(), smallest=1)
         if resume and len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("warm_start cannot go on with another n_clusters.")

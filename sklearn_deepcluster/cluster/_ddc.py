@@ -482,7 +482,8 @@ class RDDC(DDC):
     DDC with a bidirectional recurrent network. X is a list of arrays (time, features), an array
     (n_samples, time, features) padded with NaN at the end, or has flat rows: sequences of numbers,
     or what ``encoder__sample_shape`` says.""",
-        """    >>>     >>> from sklearn_deepcluster import RDDC
+        """    >>> import numpy as np
+    >>> from sklearn_deepcluster import RDDC
     >>> rng = np.random.RandomState(0)
     >>> X = [s * rng.rand(t, 2) for t in range(5, 15) for s in (-1, 1)]
     >>> RDDC(2, min_steps=100, random_state=0).fit(X).predict([np.ones((3, 2))]).shape

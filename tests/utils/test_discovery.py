@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 
 from sklearn_deepcluster.utils import discovery
-from sklearn_deepcluster.utils.discovery import all_estimators
+from sklearn_deepcluster.utils.discovery import all_descriptions, all_estimators
 
 
 def test_finds_the_estimators_of_the_package():
@@ -40,10 +40,15 @@ def package(tmp_path, monkeypatch):
         from sklearn.base import BaseEstimator
         from sklearn.cluster import KMeans
         __all__ = ["Good", "BaseBad", "_Bad", "Abstract", "KMeans", "function", "Plain", "NUMBER"]
-        class Good(BaseEstimator): pass
-        class Unlisted(BaseEstimator): pass
-        class BaseBad(BaseEstimator): pass
-        class _Bad(BaseEstimator): pass
+        __all__ += ["Described", "BaseDescribed"]
+        class Fitted(BaseEstimator):
+            def fit(self): pass
+        class Good(Fitted): pass
+        class Unlisted(Fitted): pass
+        class BaseBad(Fitted): pass
+        class _Bad(Fitted): pass
+        class BaseDescribed(BaseEstimator): pass
+        class Described(BaseDescribed): pass
         class Abstract(ABC, BaseEstimator):
             @abstractmethod
             def fit(self): pass
@@ -54,7 +59,8 @@ def package(tmp_path, monkeypatch):
     listed = """
         from sklearn.base import BaseEstimator
         __all__ = ["{name}"]
-        class {name}(BaseEstimator): pass
+        class {name}(BaseEstimator):
+            def fit(self): pass
     """
     name = "fake_package_for_discovery"
     files = {
@@ -78,3 +84,11 @@ def package(tmp_path, monkeypatch):
 
 def test_only_public_concrete_estimators_count(package):
     assert sorted(discovery._estimators_in(package)) == ["Deep", "Good"]
+
+
+def test_what_cannot_be_fitted_is_a_description(package):
+    assert sorted(discovery._descriptions_in(package)) == ["Described"]
+    found = all_descriptions()
+    assert {"ConvEncoder", "GRUEncoder", "MLPEncoder"} <= set(dict(found))
+    assert set(found) & set(all_estimators()) == set()
+    assert [name for name, _ in found] == sorted(dict(found))

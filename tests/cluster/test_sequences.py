@@ -1,0 +1,404 @@
+"""RDDC and RDTKC: every form of sequences is one, whatever their length."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    cross_val_predict,
+    cross_val_score,
+    train_test_split,
+)
+
+from sklearn_deepcluster import DDC, RDDC, RDTKC, GRUEncoder, load_model, save_model
+from sklearn_deepcluster._engine import Callback
+
+LONGEST, N_FEATURES = 12, 2
+SEQUENTIAL = pytest.mark.parametrize("cls", [RDDC, RDTKC])
+
+
+def three_kinds(n=90, seed=0):
+    """Sequences (time, 2) of 4 to 12 steps that rise, fall or stay, and which they are."""
+    rng = np.random.RandomState(seed)
+    y = np.arange(n) % 3
+    lengths = rng.randint(4, LONGEST + 1, size=n)
+    lengths[:3] = LONGEST
+    X = []
+    for kind, time in zip(y, lengths, strict=True):
+        trend = (kind - 1) * np.linspace(0.0, 2.0, time)
+        X.append((trend[:, None] * [1.0, -1.0] + 0.1 * rng.randn(time, 2)).astype(np.float32))
+    return X, y
+
+
+def padded(X, length=LONGEST):
+    out = np.full((len(X), length, X[0].shape[1]), np.nan, dtype=np.float32)
+    for row, x in zip(out, X, strict=True):
+        row[: len(x)] = x
+    return out
+
+
+def quick(cls=RDDC, encoder=None, **params):
+    defaults = {"init": None, "max_epochs": 4, "min_steps": 40, "batch_size": 30, "lr": 2e-2}
+    if encoder is None:
+        encoder = GRUEncoder(hidden_size=6, n_layers=2, n_components=8)
+    return cls(3, encoder=encoder, random_state=0, **(defaults | params))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return three_kinds()
+
+
+@pytest.fixture(scope="module")
+def models(data):
+    """Fitted on the list, one of each class; not to be changed."""
+    return {cls: quick(cls).fit(data[0]) for cls in (RDDC, RDTKC)}
+
+
+# -- one result for every form -------------------------------------------------------------------
+
+
+@SEQUENTIAL
+def test_it_clusters_sequences_of_different_lengths(cls, models, data):
+    X, y = data
+    model = models[cls]
+    assert adjusted_rand_score(y, model.labels_) > 0.95
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+    assert model.sample_shape_ == (LONGEST, N_FEATURES) and model.n_features_in_ == N_FEATURES
+    assert model.transform(X).shape == (90, 8) and model.predict_proba(X).shape == (90, 3)
+    assert model.score(X) < 0
+
+
+FORMS = {
+    "array": padded,
+    "float64 array": lambda X: padded(X).astype(np.float64),
+    "Fortran order": lambda X: np.asfortranarray(padded(X)),
+    "tuple": tuple,
+    "float64 list": lambda X: [x.astype(np.float64) for x in X],
+    "nested lists": lambda X: [x.tolist() for x in X],
+    "array of arrays": lambda X: np.array([*X, None], dtype=object)[:-1],
+}
+
+
+@SEQUENTIAL
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_result(cls, form, models, data):
+    X, _ = data
+    model, other = models[cls], FORMS[form](X)
+    np.testing.assert_array_equal(model.transform(other), model.transform(X))
+    again = clone(model).fit(other)
+    np.testing.assert_array_equal(again.labels_, model.labels_)
+    np.testing.assert_array_equal(again.coef_, model.coef_)
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+    assert again.scale_ == model.scale_ and again.sample_shape_ == model.sample_shape_
+
+
+@SEQUENTIAL
+def test_flat_rows_of_a_known_shape_give_the_same_result(cls, models, data):
+    X, _ = data
+    model, flat = models[cls], padded(X).reshape(90, -1)
+    other = clone(model).set_params(encoder__sample_shape=(LONGEST, N_FEATURES)).fit(flat)
+    np.testing.assert_array_equal(other.labels_, model.labels_)
+    np.testing.assert_array_equal(other.coef_, model.coef_)
+    for form in (flat, X, padded(X)):
+        np.testing.assert_array_equal(other.transform(form), model.transform(X))
+    assert other.n_features_in_ == LONGEST * N_FEATURES
+    assert other.sample_shape_ == (LONGEST, N_FEATURES)
+
+
+def test_numbers_are_sequences_of_one_feature(data):
+    X = [x[:, 0] for x in data[0]]
+    model = quick().fit(X)
+    other = quick().fit([x[:, None] for x in X])
+    rows = quick(encoder=clone(model.encoder).set_params(sample_shape=(LONGEST, 1))).fit(
+        padded([x[:, None] for x in X])[:, :, 0]
+    )
+    for same in (other, rows):
+        np.testing.assert_array_equal(same.coef_, model.coef_)
+        np.testing.assert_array_equal(same.labels_, model.labels_)
+    assert model.sample_shape_ == (LONGEST, 1) and model.n_features_in_ == 1
+    assert adjusted_rand_score(data[1], model.labels_) > 0.9
+
+
+def test_rows_without_a_shape_are_sequences_of_numbers():
+    X, y = three_kinds()
+    rows = np.array([x[:4].T.ravel() for x in X])
+    model = quick().fit(rows)
+    np.testing.assert_array_equal(model.coef_, quick().fit(rows[:, :, None]).coef_)
+    assert model.sample_shape_ == (8, 1) and model.n_features_in_ == 8
+
+
+@SEQUENTIAL
+def test_more_padding_changes_nothing(cls, models, data):
+    """But rounding: how products are grouped depends on the lengths."""
+    X, _ = data
+    model = models[cls]
+    for length in (LONGEST + 1, 3 * LONGEST):
+        longer = padded(X, length)
+        np.testing.assert_array_equal(model.predict(longer), model.labels_)
+        np.testing.assert_allclose(
+            model.transform(longer), model.transform(X), rtol=1e-5, atol=1e-6
+        )
+    again = clone(model).fit(longer)
+    np.testing.assert_array_equal(again.labels_, model.labels_)
+    np.testing.assert_allclose(again.coef_, model.coef_, rtol=1e-4, atol=1e-5)
+    assert again.scale_ == pytest.approx(model.scale_, rel=1e-12)
+
+
+@SEQUENTIAL
+def test_the_scale_is_that_of_the_values_without_padding(cls, models, data):
+    values = np.concatenate(data[0]).astype(np.float64)
+    assert models[cls].scale_ == pytest.approx(np.sqrt((values**2).mean()), rel=1e-9)
+
+
+@SEQUENTIAL
+def test_sequences_of_other_lengths_are_predicted(cls, models):
+    model = models[cls]
+    new, kinds = three_kinds(60, seed=1)
+    assert adjusted_rand_score(kinds, model.predict(new)) > 0.9
+    for length in (1, 3, LONGEST + 20):
+        X = np.random.RandomState(0).randn(5, length, N_FEATURES)
+        assert np.isfinite(model.transform(X)).all()
+        assert model.predict(list(X)).shape == (5,)
+
+
+@SEQUENTIAL
+def test_a_sequence_is_embedded_alike_in_any_company(cls, models, data):
+    """Up to rounding, too."""
+    X, _ = data
+    model = models[cls]
+    whole = model.transform(X)
+    alone = np.concatenate([model.transform([x]) for x in X[:20]])
+    np.testing.assert_allclose(alone, whole[:20], rtol=1e-5, atol=1e-6)
+    order = np.random.RandomState(0).permutation(90)
+    shuffled = model.transform([X[i] for i in order])
+    np.testing.assert_allclose(shuffled, whole[order], rtol=1e-5, atol=1e-6)
+
+
+@SEQUENTIAL
+def test_a_memory_map_of_sequences_is_read_where_it_lies(cls, models, data, tmp_path):
+    X = padded(data[0])
+    X.tofile(tmp_path / "X.dat")
+    mapped = np.memmap(tmp_path / "X.dat", dtype=np.float32, mode="r", shape=X.shape)
+    used = []
+
+    class Look(Callback):
+        def __deepcopy__(self, memo):
+            return self
+
+        def on_epoch_begin(self, net, dataset_train, **kwargs):
+            used.append(dataset_train.rows.X)
+
+    model = quick(cls, callbacks=[Look()]).fit(mapped)
+    assert all(np.shares_memory(rows, mapped) for rows in used) and used
+    np.testing.assert_array_equal(model.coef_, models[cls].coef_)
+
+
+# -- scikit-learn's tools ------------------------------------------------------------------------
+
+
+@SEQUENTIAL
+def test_lists_are_cross_validated(cls, data):
+    X, y = data
+    labels = cross_val_predict(quick(cls), X, cv=KFold(3))
+    for part in np.array_split(np.arange(90), 3):
+        assert adjusted_rand_score(y[part], labels[part]) > 0.9
+    scores = cross_val_score(quick(cls), X, y, cv=KFold(3), scoring="adjusted_rand_score")
+    assert scores.min() > 0.9
+    train, test, _, kinds = train_test_split(X, y, random_state=0)
+    assert adjusted_rand_score(kinds, quick(cls).fit(train).predict(test)) > 0.9
+
+
+@pytest.mark.parametrize("form", [list, padded], ids=["list", "array"])
+def test_parameters_are_searched_over_lists(form, data):
+    X, y = data
+    grid = {"sigma_scale": [0.15, 0.3], "lam": [0.01], "encoder__hidden_size": [4]}
+    search = GridSearchCV(
+        quick(RDTKC), grid, cv=2, scoring="adjusted_rand_score", error_score="raise"
+    ).fit(form(X), y)
+    assert search.best_score_ > 0.9
+    assert search.best_estimator_.encoder.hidden_size == 4
+    np.testing.assert_array_equal(search.predict(X), search.best_estimator_.labels_)
+
+
+def test_the_default_network_is_searched(data):
+    search = GridSearchCV(
+        quick().set_params(encoder=None),
+        {"encoder__hidden_size": [3, 4]},
+        cv=2,
+        scoring="adjusted_rand_score",
+        error_score="raise",
+    ).fit(*data)
+    assert type(search.best_estimator_.encoder) is GRUEncoder
+    assert search.best_estimator_.encoder.hidden_size in (3, 4)
+
+
+@SEQUENTIAL
+def test_models_of_sequences_are_stored(cls, models, data, tmp_path):
+    X, _ = data
+    save_model(models[cls], tmp_path / "model")
+    for again in (load_model(tmp_path / "model"), pickle.loads(pickle.dumps(models[cls]))):
+        np.testing.assert_array_equal(again.transform(X), models[cls].transform(X))
+        assert again.sample_shape_ == (LONGEST, N_FEATURES)
+        assert repr(again) == repr(models[cls])
+
+
+@SEQUENTIAL
+def test_warm_start_takes_other_lengths(cls, data):
+    X, _ = data
+    model = quick(cls, warm_start=True).fit(X)
+    before = model.loss_
+    model.fit([x[:5] for x in X])
+    assert model.labels_.shape == (90,) and model.loss_ != before
+    with pytest.raises(ValueError, match="3 features per step, but .* is expecting 2 features per"):
+        model.fit(np.ones((9, 5, 3)))
+
+
+@SEQUENTIAL
+@pytest.mark.parametrize("init", ["k-means", "ac-mod"])
+def test_it_starts_from_clusters_of_padded_sequences(cls, init, data):
+    X, y = data
+    model = quick(cls, init=init, lr=3e-3).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+
+
+@SEQUENTIAL
+@pytest.mark.filterwarnings("ignore:. of 3 clusters are empty")
+def test_the_default_network_takes_sequences(cls, data):
+    model = cls(3, init=None, max_epochs=1, min_steps=1, random_state=0).fit(data[0][:30])
+    assert model.encoder is None and model.n_components_ == 100
+    assert len(model.module_.taps) == 2
+
+
+def test_ddc_takes_sequences_where_its_network_does(data):
+    X, _ = data
+    model = quick(DDC).fit(X)
+    np.testing.assert_array_equal(model.coef_, quick(RDDC).fit(X).coef_)
+
+
+def test_a_companion_sees_the_last_states_of_every_layer(data):
+    seen = []
+
+    class Look(Callback):
+        def __deepcopy__(self, memo):
+            return self
+
+        def on_train_begin(self, net, **kwargs):
+            seen.append(net.criterion_.companion)
+
+    model = quick(RDTKC, companion="softmax", callbacks=[Look()]).fit(data[0])
+    assert [tuple(c.weight.shape) for c in seen[0].classifiers] == [(3, 12), (3, 12)]
+    assert model.history_["companion"][-1] < model.history_["companion"][0]
+
+
+# -- bad input -----------------------------------------------------------------------------------
+
+
+def faulty(fault):
+    """The sequences as an array; the sixth has the fault."""
+    X = padded(three_kinds()[0])
+    X[5, 6:] = np.nan
+    faults = {
+        "no valid step": (slice(None), slice(None), np.nan),
+        "NaN in the middle": (2, slice(None), np.nan),
+        "NaN at the start": (0, slice(None), np.nan),
+        "NaN in part of a step": (5, 1, np.nan),
+        "infinity": (2, 0, np.inf),
+    }
+    step, feature, value = faults[fault]
+    X[5, step, feature] = value
+    return X
+
+
+FAULTS = {
+    "no valid step": "Sequence 5 of X has no valid step",
+    "NaN in the middle": "Sequence 5 of X has NaN before its end",
+    "NaN at the start": "Sequence 5 of X has NaN before its end",
+    "NaN in part of a step": "Sequence 5 of X has NaN in some features of a step",
+    "infinity": "infinity",
+}
+
+
+class Refuse(Callback):
+    """Fails the test as soon as the network is trained."""
+
+    def on_train_begin(self, net, **kwargs):
+        pytest.fail("the training has started")
+
+
+def refused(model, X, match):
+    with pytest.raises(ValueError, match=match):
+        model.fit(X) if not hasattr(model, "module_") else model.predict(X)
+
+
+@SEQUENTIAL
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_sequences_are_refused(cls, fault, models, tmp_path):
+    """As an array, a list, flat rows and a memory map, by fit and by predict."""
+    X = faulty(fault)
+    X.tofile(tmp_path / "X.dat")
+    mapped = np.memmap(tmp_path / "X.dat", dtype=np.float32, mode="r", shape=X.shape)
+    shaped = GRUEncoder(hidden_size=2, n_layers=1, sample_shape=X.shape[1:])
+    refuse = {"callbacks": [Refuse()]}
+    for form in (X, list(X), mapped):
+        refused(quick(cls, **refuse), form, FAULTS[fault])
+        refused(models[cls], form, FAULTS[fault])
+    for form in (X.reshape(90, -1), mapped.reshape(90, -1)):
+        refused(quick(cls, shaped, **refuse), form, FAULTS[fault])
+
+
+@SEQUENTIAL
+@pytest.mark.parametrize(
+    ("X", "match"),
+    [
+        (np.ones((9, 5, 3)), "3 features per step, but .* is expecting 2 features per step"),
+        ([np.ones((5, 3))] * 4, "3 features per step, but .* is expecting 2 features per step"),
+        ([np.ones(5), np.ones(4)], "1 features per step, but .* is expecting 2 features per step"),
+        ([np.ones((5, 2)), np.ones((5, 3))], r"different numbers of features: \[2, 3\]"),
+        (np.ones((9, 23)), "23 columns, but .* is expecting sequences with 2 features per step"),
+        (np.ones((9, 2, 3, 4)), "dim 4"),
+        (np.ones((0, 5, 2)), "at least 1 sample"),
+        (np.full((9, 5, 2), np.inf), "infinity"),
+        (np.full((9, 5, 2), "a"), "could not convert|dtype='numeric'"),
+        ([["a", "b"], ["c"]], "no array of numbers"),
+        (np.ones((9, 5, 2), dtype=complex), "[Cc]omplex"),
+        (np.ones(5), "2D array"),
+        (None, "2D array"),
+    ],
+    ids=[
+        "features",
+        "features of a list",
+        "numbers",
+        "features differ",
+        "columns",
+        "4-D",
+        "empty",
+        "infinity",
+        "strings",
+        "list of strings",
+        "complex",
+        "1-D",
+        "None",
+    ],
+)
+def test_what_is_no_sequence_of_that_kind_is_refused_after_fit(cls, X, match, models):
+    for method in (models[cls].predict, models[cls].transform, models[cls].score):
+        with pytest.raises(ValueError, match=match):
+            method(X)
+
+
+@SEQUENTIAL
+@pytest.mark.parametrize("shape", [(5, 5), (24,), (12, 2, 1), (-12, -2), 24, "ab"])
+def test_a_shape_that_does_not_fit_is_refused(cls, shape):
+    encoder = GRUEncoder(hidden_size=2, n_layers=1, sample_shape=shape)
+    with pytest.raises(ValueError, match="sample_shape"):
+        quick(cls, encoder, callbacks=[Refuse()]).fit(np.ones((9, 24)))
+
+
+def test_rows_without_a_shape_may_hold_no_nan():
+    with pytest.raises(ValueError, match="NaN"):
+        quick(callbacks=[Refuse()]).fit(padded(three_kinds()[0])[:, :, 0])
