@@ -470,8 +470,8 @@ def variant(base, summary, example, **parameters):
 
 
 _RECURRENT = """
-    encoder : GRUEncoder, nn.Module, callable or FrozenEstimator, default=None
-        The network; None is ``GRUEncoder()``."""
+    encoder : GRUEncoder, or another encoder that ``DDC`` takes, default=None
+        The network; None is ``GRUEncoder()``. Others read X as ``DDC`` does: rows, no sequences."""
 
 
 class RDDC(DDC):
