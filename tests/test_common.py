@@ -265,6 +265,7 @@ def test_fitted_attributes_are_plain(name):
         assert isinstance(value, plain), attribute
     assert isinstance(estimator.module_, torch.nn.Module)
     assert not estimator.module_.training
+    assert all(p.grad is None for p in estimator.module_.parameters())
     assert estimator.n_iter_ == len(estimator.history_["loss"])
     losses = estimator.history_["loss"]
     assert estimator.loss_ == (min(losses) if name in END_TO_END else losses[-1])

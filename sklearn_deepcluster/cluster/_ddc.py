@@ -24,7 +24,7 @@ from sklearn_deepcluster._engine import (
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._init import NAMES
-from sklearn_deepcluster.cluster._softmax import softmax_log_proba
+from sklearn_deepcluster.cluster._softmax import SoftmaxLayer, softmax_log_proba
 from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
 from sklearn_deepcluster.losses import ddc_terms
 from sklearn_deepcluster.nn import linear
@@ -38,7 +38,7 @@ START_ROWS = 10_000
 START_STEPS = 200
 
 
-class DivergenceLoss(nn.Module):
+class DivergenceLoss(SoftmaxLayer):
     r"""The objective of DDC: overlap of clusters, spread of assignments, closeness to corners.
 
     Parameters
@@ -50,15 +50,9 @@ class DivergenceLoss(nn.Module):
     """
 
     def __init__(self, weight, bias, sigma_scale, bandwidth):
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
-        self.bias = nn.Parameter(bias.clone())
+        super().__init__(weight, bias)
         self.sigma_scale = sigma_scale
         self.bandwidth = bandwidth
-
-    def assignments(self, z):
-        """Soft assignments (b, k) of embedded rows z (b, e)."""
-        return nn.functional.linear(z, self.weight, self.bias).softmax(1)
 
     def forward(self, outputs, x, index):
         """Return the terms of the loss for a batch."""
@@ -68,19 +62,16 @@ class DivergenceLoss(nn.Module):
         return {"loss": sum(terms.values()), **terms}
 
 
-class LabelLoss(nn.Module):
+class LabelLoss(SoftmaxLayer):
     """Cross-entropy of a soft-max layer and given labels, int64 Tensor (n,) of all rows."""
 
     def __init__(self, weight, bias, labels):
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
-        self.bias = nn.Parameter(bias.clone())
+        super().__init__(weight, bias)
         self.labels = labels
 
     def forward(self, outputs, x, index):
         """Return the loss of a batch."""
-        logits = nn.functional.linear(outputs[0], self.weight, self.bias)
-        return {"loss": nn.functional.cross_entropy(logits, self.labels[index])}
+        return {"loss": nn.functional.nll_loss(self.log_proba(outputs[0]), self.labels[index])}
 
 
 class DDC(BaseDeepClusterer):
@@ -127,8 +118,8 @@ class DDC(BaseDeepClusterer):
         optimisation steps.
 
     patience : int or None, default=30
-        Stop after so many epochs without a new minimum of the loss; None never stops. The weights
-        of the best epoch are kept in any case.
+        Stop after so many epochs without a new minimum of the loss, as in the thesis: more than the
+        default `max_epochs`. None never stops. The weights of the best epoch are kept in any case.
 
     clip_norm : float or None, default=10.0
         Gradients are scaled down to this norm; None leaves them.
@@ -351,14 +342,12 @@ class DDC(BaseDeepClusterer):
                 f"batch_size={self.batch_size} should be >= n_clusters={self.n_clusters}: every "
                 "batch must have room for all clusters."
             )
-        if isinstance(self._source(), Untrained):
-            self._network()  # what does not fit the shape of X is found where it is built
+        # What does not fit the shape of X is found where the network is built.
+        frozen = isinstance(self._given(), FrozenEstimator)
+        self._check_network(self._source().module_ if frozen else self._rebuild_module())
 
-    def _network(self):
-        """A network like the one that will be trained."""
-        if isinstance(self._given(), FrozenEstimator):
-            return self._source().module_
-        return self._rebuild_module()
+    def _check_network(self, module):
+        """Hook: check a network like the one that will be trained."""
 
     def _check_init(self, X):
         """Nothing to do: the constraint says it all."""
@@ -407,7 +396,7 @@ class DDC(BaseDeepClusterer):
             stage=f"{type(self).__name__}: start",
             trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for what follows
         )
-        task.train(objective, rounds=1, steps=START_STEPS, reshuffle=True, schedule=())
+        task.train(objective, rounds=1, steps=START_STEPS, reshuffle=True, schedule=[])
         return objective.weight.detach(), objective.bias.detach()
 
     def _restart_score(self, fitted, z):

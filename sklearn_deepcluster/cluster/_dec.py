@@ -306,7 +306,7 @@ class DEC(BaseDeepClusterer):
             rounds=-(-steps // interval),
             steps=interval,
             max_steps=steps,
-            schedule=TargetRefresh(task, objective, self.tol),
+            schedule=[TargetRefresh(task, objective, self.tol)],
         )
         return {"cluster_centers_": objective.centers.detach()}, history
 

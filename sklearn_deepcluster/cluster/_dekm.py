@@ -333,7 +333,7 @@ class DEKM(BaseDeepClusterer):
         objective = RotatedTargetLoss()
         rounds = KMeansRefresh(task, objective, self)
         history = task.train(
-            objective, rounds=self.max_iter, steps=self.update_interval, schedule=rounds
+            objective, rounds=self.max_iter, steps=self.update_interval, schedule=[rounds]
         )
         if "train_loss" in history[-1]:
             # The rounds ran out: the encoder has moved since the last k-means.

@@ -420,7 +420,7 @@ class DEPICT(BaseDeepClusterer):
             warm_up,
         )
         epochs = n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
-        history = task.train(objective, rounds=warm_up + epochs, schedule=refresh, noise=True)
+        history = task.train(objective, rounds=warm_up + epochs, schedule=[refresh], noise=True)
         return {"coef_": objective.weight.detach(), "intercept_": objective.bias.detach()}, history
 
     def _known(self, y, labels, device):

@@ -77,8 +77,8 @@ class DTKC(DDC):
         optimisation steps.
 
     patience : int or None, default=30
-        Stop after so many epochs without a new minimum of the loss; None never stops. The weights
-        of the best epoch are kept in any case.
+        Stop after so many epochs without a new minimum of the loss, as in the thesis: more than the
+        default `max_epochs`. None never stops. The weights of the best epoch are kept in any case.
 
     clip_norm : float or None, default=10.0
         Gradients are scaled down to this norm; None leaves them.
@@ -265,9 +265,8 @@ class DTKC(DDC):
         self.lam = lam
         self.companion_target_grad = companion_target_grad
 
-    def _check_params(self, X, resume):
-        super()._check_params(X, resume)
-        if self._has_companion() and not self._network().taps:
+    def _check_network(self, module):
+        if self._has_companion() and not module.taps:
             raise ValueError(
                 f"companion={self.companion!r} needs intermediate outputs, and the encoder gives "
                 "none: its forward must return a tuple, the embedding and then the outputs. Or set "

@@ -424,7 +424,7 @@ class KMeansNet(BaseDeepClusterer):
         objective = UnitKMeansLoss(centers, task.reconstruction, self.gamma)
         objective.to(task.trainer.device)
         schedule = Alternation(task, objective, self.tol)
-        history = task.train(objective, schedule=schedule, **rounds)
+        history = task.train(objective, schedule=[schedule], **rounds)
         alpha = self.alpha
         if alpha == "auto":
             z, centers = task.embed(), objective.centers.cpu()
@@ -454,7 +454,7 @@ class KMeansNet(BaseDeepClusterer):
         layer.to(trainer.device)
         schedule = LayerSchedule(layer, z.to(trainer.device), self.tol)
         task = dataclasses.replace(task, module=layer, rows=Rows(z.numpy(), device=trainer.device))
-        history = task.train(KMeansLayerLoss(alpha), schedule=schedule, **rounds)
+        history = task.train(KMeansLayerLoss(alpha), schedule=[schedule], **rounds)
         head = {"coef_": layer.weight.detach(), "intercept_": layer.bias.detach()}
         return {**head, "alpha_": float(alpha)}, history
 

@@ -426,7 +426,7 @@ class KNet(BaseDeepClusterer):
             rounds=most,
             steps=self.update_interval,
             reshuffle=True,
-            schedule=schedule,
+            schedule=[schedule],
         )
         centers = task.initial_clusters(task.embed())[1]
         head = {"cluster_centers_": centers.to(task.trainer.device), "sigma_": sigma}

@@ -20,7 +20,31 @@ def softmax_log_proba(z, weight, bias):
     return nn.functional.linear(z, weight, bias).log_softmax(1)
 
 
-class SoftmaxClusteringLoss(nn.Module):
+class SoftmaxLayer(nn.Module):
+    """Base of the objectives of a soft-max layer, which is learned along with the network.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (k, e)
+    bias : Tensor of shape (k,)
+        Where it starts.
+    """
+
+    def __init__(self, weight, bias):
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.bias = nn.Parameter(bias.clone())
+
+    def log_proba(self, z):
+        """Log-probabilities (b, k) of embedded rows z (b, e)."""
+        return softmax_log_proba(z, self.weight, self.bias)
+
+    def assignments(self, z):
+        """Soft assignments (b, k) of embedded rows z (b, e)."""
+        return nn.functional.linear(z, self.weight, self.bias).softmax(1)
+
+
+class SoftmaxClusteringLoss(SoftmaxLayer):
     r"""The objective of DEPICT.
 
     .. math::
@@ -41,20 +65,10 @@ class SoftmaxClusteringLoss(nn.Module):
     """
 
     def __init__(self, weight, bias, reconstruction, lam):
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
-        self.bias = nn.Parameter(bias.clone())
+        super().__init__(weight, bias)
         self.reconstruction = reconstruction
         self.lam = lam
         self.targets = None
-
-    def log_proba(self, z):
-        """Log-probabilities (b, k) of embedded rows z (b, e)."""
-        return softmax_log_proba(z, self.weight, self.bias)
-
-    def assignments(self, z):
-        """Soft assignments (b, k) of embedded rows z (b, e)."""
-        return self.log_proba(z).exp()
 
     def forward(self, outputs, x, index):
         """Return the terms of the loss for a batch."""

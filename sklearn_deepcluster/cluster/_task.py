@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Callback, Rows, Trainer
+from sklearn_deepcluster._engine import Rows, Trainer
 from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
 from sklearn_deepcluster.nn import Exposing
 
@@ -78,7 +78,7 @@ class Task:
             seed=self.seed,
             stage=self.stage,
             epochs=rounds,
-            schedule=[schedule] if isinstance(schedule, Callback) else schedule,
+            schedule=schedule,
             **options,
         )
 

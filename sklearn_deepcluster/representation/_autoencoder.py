@@ -6,8 +6,6 @@ Deviations: Adam for one end-to-end training by default (greedy layer-wise train
 with masking noise on the input; Glorot's initialisation, a learned input scale.
 """
 
-import numbers
-
 from torch import nn
 
 from sklearn_deepcluster.nn import (
@@ -16,7 +14,7 @@ from sklearn_deepcluster.nn import (
     mlp,
     tied_decoder,
 )
-from sklearn_deepcluster.representation._base import BaseAutoencoder, user_module
+from sklearn_deepcluster.representation._base import BaseAutoencoder, check_widths, user_module
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
 
@@ -250,11 +248,7 @@ class Autoencoder(BaseAutoencoder):
         return AutoencoderModule(encoder, decoder, input_shape=shape if len(shape) > 1 else None)
 
     def _make_module(self, rng):
-        widths = list(self.hidden_layer_sizes)
-        if any(not isinstance(w, numbers.Integral) or w < 1 for w in widths):
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold positive integers."
-            )
+        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes, least=0)
         sizes = [self.n_features_in_, *widths, self.n_components]
         dropout = self._dropout()
         encoder = mlp(

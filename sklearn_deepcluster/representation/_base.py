@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import math
 import numbers
 
 import numpy as np
@@ -29,6 +30,31 @@ def n_epochs(n_samples, batch_size, max_epochs, min_steps):
     """Epochs that make `max_epochs` passes and at least `min_steps` optimisation steps."""
     per_epoch = -(-n_samples // min(batch_size or n_samples, n_samples))
     return max(max_epochs, -(-min_steps // per_epoch))
+
+
+def check_widths(name, widths, *, least=1):
+    """Return `widths`, a parameter called `name`, as a list of positive integers."""
+    checked = list(widths)
+    if len(checked) < least or any(not isinstance(w, numbers.Integral) or w < 1 for w in checked):
+        raise ValueError(f"{name}={widths!r} must hold positive integers, {least} at least.")
+    return checked
+
+
+def image_shape(given, n_features, sample_shape):
+    """(channels, height, width) of an image by the parameter `sample_shape`, or else by X.
+
+    Raises
+    ------
+    ValueError
+        If the parameter does not fit.
+    """
+    shape = tuple(int(side) for side in np.atleast_1d(sample_shape if given is None else given))
+    if math.prod(shape) != n_features or len(shape) > 3 or min(shape) < 1:
+        raise ValueError(
+            f"sample_shape={shape} does not fit: it has {math.prod(shape)} values, a sample of X "
+            f"has {n_features}; two or three positive sizes are needed."
+        )
+    return (1,) * (3 - len(shape)) + shape
 
 
 class _LayerPair(nn.Module):

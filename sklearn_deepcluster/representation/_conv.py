@@ -6,9 +6,6 @@ Deviation: every convolution is padded by half its kernel, so maps shrink to hal
 images of any size come back exactly (28 - 14 - 7 - 4); the papers' third layer goes from 7 to 3.
 """
 
-import math
-import numbers
-
 import numpy as np
 import torch
 
@@ -18,7 +15,7 @@ from sklearn_deepcluster.nn import (
     conv_decoder,
     conv_encoder,
 )
-from sklearn_deepcluster.representation._base import BaseAutoencoder
+from sklearn_deepcluster.representation._base import BaseAutoencoder, check_widths, image_shape
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
 
@@ -237,32 +234,21 @@ class ConvAutoencoder(BaseAutoencoder):
 
     def _image_shape(self):
         """Return (channels, height, width); checks the parameters about it."""
-        n_layers = len(self.filters)
-        if n_layers == 0 or len(self.kernel_sizes) != n_layers:
+        n_layers = len(check_widths("filters", self.filters))
+        if len(check_widths("kernel_sizes", self.kernel_sizes)) != n_layers:
             raise ValueError(
-                f"filters={self.filters!r} and kernel_sizes={self.kernel_sizes!r} must have "
-                "the same length, at least 1."
+                f"filters={self.filters!r} and kernel_sizes={self.kernel_sizes!r} must have the "
+                "same length."
             )
-        if any(not isinstance(n, numbers.Integral) or n < 1 for n in self.filters):
-            raise ValueError(f"filters={self.filters!r} must hold positive integers.")
-        if any(not isinstance(k, numbers.Integral) or k < 1 for k in self.kernel_sizes):
-            raise ValueError(f"kernel_sizes={self.kernel_sizes!r} must hold positive integers.")
-        given = self.sample_shape if self.sample_shape is not None else self.sample_shape_
-        shape = tuple(int(side) for side in np.atleast_1d(given))
-        if math.prod(shape) != self.n_features_in_ or len(shape) > 3 or min(shape) < 1:
-            raise ValueError(
-                f"sample_shape={shape} does not fit: it has {math.prod(shape)} values, a sample "
-                f"of X has {self.n_features_in_}; two or three positive sizes are needed."
-            )
-        if len(shape) == 1:
-            return (1, 1, *shape)
+        shape = image_shape(self.sample_shape, self.n_features_in_, self.sample_shape_)
+        given = self.sample_shape_ if self.sample_shape is None else self.sample_shape
         smallest = 2**n_layers
-        if min(shape[-2:]) < smallest:
+        if np.size(given) > 1 and min(shape[1:]) < smallest:
             raise ValueError(
-                f"Images of sample_shape={shape} are too small for {n_layers} convolutions of "
-                f"stride 2: {smallest} pixels per side are needed, or fewer filters."
+                f"Images of sample_shape={tuple(given)} are too small for {n_layers} convolutions "
+                f"of stride 2: {smallest} pixels per side are needed, or fewer filters."
             )
-        return (1, *shape) if len(shape) == 2 else shape
+        return shape
 
     def _make_module(self, rng):
         shape = self._image_shape()

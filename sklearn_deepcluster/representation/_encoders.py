@@ -1,10 +1,8 @@
 """Encoders to be trained by a clusterer from random weights: descriptions, and what holds them."""
 
+import abc
 import copy
-import math
-import numbers
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import nn
@@ -20,19 +18,24 @@ from sklearn_deepcluster.nn import (
     block_mlp,
     block_sides,
 )
-from sklearn_deepcluster.representation._base import BaseRepresentation
+from sklearn_deepcluster.representation._base import (
+    BaseRepresentation,
+    check_widths,
+    image_shape,
+)
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
 # Sides below the first are resized to the second: 16 pixels leave nothing after two blocks.
 SMALL_SIDE, RESIZED_SIDE = 24, 32
 
 
-class BaseEncoder(BaseEstimator):
+class BaseEncoder(BaseEstimator, abc.ABC):
     """Base of the descriptions: parameters, and the network that they describe."""
 
     # Whether a sample is a sequence of steps.
     sequential = False
 
+    @abc.abstractmethod
     def build(self, n_features, sample_shape, rng):
         """Return the network, with weights drawn from `rng`.
 
@@ -49,15 +52,6 @@ class BaseEncoder(BaseEstimator):
             Without decoder.
         n_components : int
         """
-        raise NotImplementedError
-
-
-def check_widths(name, widths, *, least=1):
-    """Return `widths`, a parameter called `name`, as a list of positive integers."""
-    checked = list(widths)
-    if len(checked) < least or any(not isinstance(w, numbers.Integral) or w < 1 for w in checked):
-        raise ValueError(f"{name}={widths!r} must hold positive integers, {least} at least.")
-    return checked
 
 
 class MLPEncoder(BaseEncoder):
@@ -199,23 +193,6 @@ class ConvEncoder(BaseEncoder):
         )
         module = AutoencoderModule(encoder, None, input_shape=shape)
         return module.to(memory_format=torch.channels_last), self.n_components
-
-
-def image_shape(given, n_features, sample_shape):
-    """(channels, height, width) of an image by the parameter `sample_shape`, or else by X.
-
-    Raises
-    ------
-    ValueError
-        If the parameter does not fit.
-    """
-    shape = tuple(int(side) for side in np.atleast_1d(sample_shape if given is None else given))
-    if math.prod(shape) != n_features or len(shape) > 3 or min(shape) < 1:
-        raise ValueError(
-            f"sample_shape={shape} does not fit: it has {math.prod(shape)} values, a sample of X "
-            f"has {n_features}; two or three positive sizes are needed."
-        )
-    return (1,) * (3 - len(shape)) + shape
 
 
 def resized(sides, resize):
