@@ -42,8 +42,14 @@ TRAINING_CONSTRAINTS = {
 
 def flat_rows(X):
     """Flatten image arrays, and lists of images; return X and the shape of an image, else None."""
-    if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) >= 2:
-        X = np.asarray(X)
+    if isinstance(X, (list, tuple)):
+        try:
+            X = np.asarray(X)
+        except ValueError as exc:
+            raise ValueError(
+                "X holds samples of different shapes, such as sequences of different lengths; "
+                f"estimators such as RDDC and RDTKC read these. ({exc})"
+            ) from exc
     if isinstance(X, np.ndarray) and X.ndim > 2:
         return X.reshape(len(X), math.prod(X.shape[1:])), X.shape[1:]
     return X, None

@@ -103,6 +103,8 @@ DESCRIPTIONS = dict(all_descriptions())
 
 # Their tiny instances read rows as sequences: images would be sequences of several features.
 SEQUENTIAL = ["RDDC", "RDTKC"]
+# Those that can start from a trained representation: of sequences there is none.
+PRETRAINED = [name for name in CLUSTERERS if name not in SEQUENTIAL]
 # Trained end to end by a loss of clusters: their weights are those of the best epoch, `init` takes
 # no centres (there is no embedding for them yet), and `n_init` keeps the run with the least loss.
 END_TO_END = ["DDC", "DTKC", "RDDC", "RDTKC"]

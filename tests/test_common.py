@@ -48,6 +48,7 @@ from tests._instances import (
     N_CLUSTERS,
     N_FEATURES,
     N_SAMPLES,
+    PRETRAINED,
     PUBLIC,
     REPRESENTATIONS,
     TINY,
@@ -282,7 +283,7 @@ def test_fit_moves_the_weights_it_should(name):
     history = estimator.fit(X).history_
     losses = history.get("pretraining_loss", history["loss"])
     assert losses[-1] < losses[0]
-    if name in CLUSTERERS:
+    if name in PRETRAINED:
         start = tiny_representation(name, random_state=0).fit(X)
         before, after = start.module_.encoder, frozen(name, start).fit(X).module_.encoder
         for old, new in zip(before.parameters(), after.parameters(), strict=True):

@@ -33,6 +33,7 @@ from tests._instances import (
     N_CLUSTERS,
     N_FEATURES,
     N_SAMPLES,
+    PRETRAINED,
     PUBLIC,
     SEQUENTIAL,
     accepts,
@@ -55,6 +56,7 @@ every_image_estimator = pytest.mark.parametrize(
     "name", [n for n in ESTIMATORS if n not in SEQUENTIAL]
 )
 every_clusterer = pytest.mark.parametrize("name", CLUSTERERS)
+every_pretrained = pytest.mark.parametrize("name", PRETRAINED)
 
 
 @pytest.fixture
@@ -496,7 +498,7 @@ def test_an_unknown_nested_parameter_is_an_error():
 # -- frozen representations ----------------------------------------------------------------------
 
 
-@every_clusterer
+@every_pretrained
 def test_a_frozen_representation_is_used_and_not_changed(name, stages):
     X, _ = blobs()
     representation = tiny_representation(name, random_state=0).fit(X)
@@ -534,7 +536,7 @@ def parameter_grid(name):
     return gammas if "gamma" in tiny(name).get_params() else {"lr": [1e-4, 3e-4, 1e-3, 3e-3]}
 
 
-@every_clusterer
+@every_pretrained
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_memory_trains_one_representation_per_data_set(name, n_jobs, tmp_path, stages):
     """Four candidates, three folds and the final fit: four representations, not thirteen."""
@@ -556,7 +558,7 @@ def test_memory_trains_one_representation_per_data_set(name, n_jobs, tmp_path, s
     )
 
 
-@every_clusterer
+@every_pretrained
 def test_memory_is_not_reused_without_a_seed(name, tmp_path, stages):
     X, _ = blobs()
     fits = [pretrained(name, memory=str(tmp_path), random_state=None).fit(X) for _ in range(2)]
@@ -564,7 +566,7 @@ def test_memory_is_not_reused_without_a_seed(name, tmp_path, stages):
     assert not same_weights(*fits)
 
 
-@every_clusterer
+@every_pretrained
 @pytest.mark.parametrize(
     "change",
     [
@@ -589,7 +591,7 @@ def test_memory_notices_what_matters(name, change, tmp_path, stages):
     assert_same_fit(other, plain.fit((X + np.float32(shift)).reshape(-1, *shape)))
 
 
-@every_clusterer
+@every_pretrained
 @pytest.mark.parametrize("kind", ["str", "path", "Memory"])
 def test_memory_takes_what_a_pipeline_takes(name, kind, tmp_path, stages):
     X, _ = blobs()
@@ -687,7 +689,7 @@ INITIAL = {
     ("name", "kind"),
     [
         (name, kind)
-        for name in CLUSTERERS
+        for name in PRETRAINED
         for kind in INITIAL
         if accepts(name, "init") and (name not in END_TO_END or kind not in ("array", "list"))
     ],

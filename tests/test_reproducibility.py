@@ -14,6 +14,7 @@ from sklearn.base import clone
 from tests._instances import (
     CLUSTERERS,
     ESTIMATORS,
+    PRETRAINED,
     GlobalDraws,
     Normalised,
     accepts,
@@ -28,6 +29,7 @@ from tests._instances import (
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
 every_clusterer = pytest.mark.parametrize("name", CLUSTERERS)
+every_pretrained = pytest.mark.parametrize("name", PRETRAINED)
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +103,7 @@ def test_a_random_state_instance_is_drawn_from(name):
     assert_same_fit(first, again)
 
 
-@every_clusterer
+@every_pretrained
 def test_the_nested_seed_wins(name):
     X, _ = blobs()
     seeds = [(0, None), (1, None), (0, 7), (1, 7)]

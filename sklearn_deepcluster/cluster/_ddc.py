@@ -323,11 +323,13 @@ class DDC(BaseDeepClusterer):
 
     def _source(self):
         source = super()._source()
-        return source if isinstance(source, BaseRepresentation) else Untrained(source)
+        if isinstance(source, BaseRepresentation):
+            return source
+        return Untrained(source, sequential=self._sequential)
 
     @property
     def _sequential(self):
-        return getattr(self.encoder, "sequential", False)
+        return isinstance(self.encoder, BaseEncoder) and self.encoder.sequential
 
     @property
     def _sequence_shape(self):
@@ -459,8 +461,11 @@ def variant(base, summary, example, **parameters):
 
 
 _RECURRENT = """
-    encoder : GRUEncoder, or another encoder that ``DDC`` takes, default=None
-        The network; None is ``GRUEncoder()``. Others read X as ``DDC`` does: rows, no sequences."""
+    encoder : GRUEncoder, nn.Module or callable, default=None
+        The network; None is ``GRUEncoder()``. A module of the user is copied, and a callable is
+        called with the number of features per step; their forward takes sequences
+        (b, time, features) with NaN after the end of each, of which ``nn.pack`` makes a torch
+        ``PackedSequence``, and gives what ``DDC`` wants."""
 
 
 class RDDC(DDC):
@@ -481,9 +486,11 @@ class RDDC(DDC):
         encoder=_RECURRENT,
     )
 
+    _parameter_constraints = {
+        **DDC._parameter_constraints,
+        "encoder": [GRUEncoder, nn.Module, callable, None],
+    }
+    _sequential = True
+
     def _default_representation(self):
         return GRUEncoder()
-
-    @property
-    def _sequential(self):
-        return self.encoder is None or super()._sequential

@@ -305,3 +305,5 @@ class RDTKC(RDDC, DTKC):
     """,
         encoder=_RECURRENT,
     )
+
+    _parameter_constraints = {**DTKC._parameter_constraints, **RDDC._parameter_constraints}

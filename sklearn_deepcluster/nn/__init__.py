@@ -17,6 +17,7 @@ from sklearn_deepcluster.nn._encoders import (
     block_convnet,
     block_mlp,
     block_sides,
+    pack,
     same_padded,
 )
 from sklearn_deepcluster.nn._layers import (
@@ -47,6 +48,7 @@ __all__ = [
     "identity_mlp",
     "linear",
     "mlp",
+    "pack",
     "same_padded",
     "stages",
     "tied_decoder",

@@ -186,7 +186,16 @@ class RecurrentEncoder(nn.Module):
 
 
 def pack(x):
-    """Pack sequences (b, time, f) that are padded with NaN at the end."""
+    """Pack sequences that are padded with NaN at the end, for torch's recurrent layers.
+
+    Parameters
+    ----------
+    x : Tensor of shape (b, time, f)
+
+    Returns
+    -------
+    packed : torch.nn.utils.rnn.PackedSequence
+    """
     missing = x.isnan()
     lengths = (~missing[..., 0]).sum(1)
     return nn.utils.rnn.pack_padded_sequence(

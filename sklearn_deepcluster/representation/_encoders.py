@@ -273,16 +273,27 @@ class Untrained(BaseRepresentation):
     ----------
     network : BaseEncoder, nn.Module or callable
         A module of the user is copied, weights included; a callable is called with the number of
-        features, under the seed. Their forward gives the embedding, or a tuple of it and of
-        intermediate outputs.
+        features (of sequences per step), under the seed. Their forward gives the embedding, or a
+        tuple of it and of intermediate outputs.
+    sequential : bool, default=False
+        Whether samples are sequences: a user's module is given (b, time, features), with NaN after
+        the end of each.
     """
 
     _costly = False
 
     def __init__(
-        self, network=None, *, device="auto", precision="auto", verbose=0, random_state=None
+        self,
+        network=None,
+        *,
+        sequential=False,
+        device="auto",
+        precision="auto",
+        verbose=0,
+        random_state=None,
     ):
         self.network = network
+        self.sequential = sequential
         self.device = device
         self.precision = precision
         self.verbose = verbose
@@ -294,7 +305,7 @@ class Untrained(BaseRepresentation):
 
     @property
     def _sequential(self):
-        return getattr(self.network, "sequential", False)
+        return self.sequential
 
     def fit(self, X, y=None):
         X = self._check_X(X, reset=True)
@@ -307,7 +318,7 @@ class Untrained(BaseRepresentation):
         if isinstance(self.network, BaseEncoder):
             module, self.n_components_ = self.network.build(*args, generator(seed))
         else:
-            module, self.n_components_ = _user_encoder(self.network, *args, seed)
+            module, self.n_components_ = _user_encoder(self.network, *args, seed, self.sequential)
         return module
 
     def _draws_globally(self):
@@ -318,11 +329,14 @@ class Untrained(BaseRepresentation):
             self.network._validate_params()
 
 
-def _user_encoder(network, n_features, sample_shape, seed):
+def _user_encoder(network, n_features, sample_shape, seed, sequential):
     """Module and width of a user's encoder, checked."""
     if isinstance(network, type) and issubclass(network, BaseEstimator):
         raise ValueError(f"encoder={network!r} is a class; an instance is needed.")
-    shape = sample_shape if len(sample_shape) != 2 else (1, *sample_shape)
+    if sequential:
+        n_features, shape = sample_shape[-1], sample_shape
+    else:
+        shape = sample_shape if len(sample_shape) != 2 else (1, *sample_shape)
     given = network
     with seeded_global_rng(seed):
         if isinstance(network, nn.Module):
@@ -337,9 +351,12 @@ def _user_encoder(network, n_features, sample_shape, seed):
     if not isinstance(network, nn.Module):
         raise ValueError(f"encoder={given!r} made {network!r}, which is no torch.nn.Module.")
     network.float().eval()
+    probe = torch.zeros(2, *shape, dtype=torch.float32)
+    if sequential:
+        probe[1, 1:] = torch.nan
     try:
         with torch.no_grad():
-            out = network(torch.zeros(2, *shape, dtype=torch.float32))
+            out = network(probe)
     except (RuntimeError, ValueError, TypeError) as exc:
         raise ValueError(f"encoder does not take samples of shape {shape}: {exc}") from exc
     outputs = out if isinstance(out, (tuple, list)) else (out,)
@@ -348,7 +365,15 @@ def _user_encoder(network, n_features, sample_shape, seed):
             "encoder must give the embedding of a batch, a tensor with a row per sample, or a "
             "tuple of it and of intermediate outputs."
         )
+    if sequential and any(o.isnan().any() for o in outputs):
+        raise ValueError(
+            "encoder gives NaN for a sequence that is padded with NaN: it must leave out the steps "
+            "after the end; sklearn_deepcluster.nn.pack makes a PackedSequence of a batch."
+        )
     if len(outputs) > 1:
         network = TupleEncoder(network, len(outputs) - 1)
-    input_shape = shape if len(shape) > 1 else None
+    if sequential:
+        input_shape = (-1, n_features)
+    else:
+        input_shape = shape if len(shape) > 1 else None
     return AutoencoderModule(network, None, input_shape=input_shape), outputs[0][0].numel()

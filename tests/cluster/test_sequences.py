@@ -13,9 +13,20 @@ from sklearn.model_selection import (
     cross_val_score,
     train_test_split,
 )
+from torch import nn
 
-from sklearn_deepcluster import DDC, RDDC, RDTKC, GRUEncoder, load_model, save_model
+from sklearn_deepcluster import (
+    DDC,
+    RDDC,
+    RDTKC,
+    Autoencoder,
+    GRUEncoder,
+    MLPEncoder,
+    load_model,
+    save_model,
+)
 from sklearn_deepcluster._engine import Callback
+from sklearn_deepcluster.nn import pack
 
 LONGEST, N_FEATURES = 12, 2
 SEQUENTIAL = pytest.mark.parametrize("cls", [RDDC, RDTKC])
@@ -278,6 +289,95 @@ def test_ddc_takes_sequences_where_its_network_does(data):
     X, _ = data
     model = quick(DDC).fit(X)
     np.testing.assert_array_equal(model.coef_, quick(RDDC).fit(X).coef_)
+
+
+class OwnGRU(nn.Module):
+    """Gives the last state, and those of all steps as an intermediate output."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.gru = nn.GRU(n_features, 8, batch_first=True)
+        self.head = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
+
+    def forward(self, x):
+        assert x.ndim == 3 and x.shape[2] == self.gru.input_size
+        last = self.gru(pack(x))[1][0]
+        return self.head(last), last
+
+
+class MeanOfSteps(nn.Module):
+    """Convolution over time, the mean of what is no padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv1d(N_FEATURES, 8, 1)
+
+    def forward(self, x):
+        missing = x[..., 0].isnan()
+        y = self.layer(x.masked_fill(missing.unsqueeze(2), 0.0).mT)
+        return y.masked_fill(missing.unsqueeze(1), 0.0).sum(2) / (~missing).sum(1, keepdim=True)
+
+
+@SEQUENTIAL
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("form", ["list", "array"])
+def test_a_module_of_the_user_takes_sequences(cls, precision, form, data):
+    X, y = data
+    X = X if form == "list" else padded(X)
+    model = quick(cls, OwnGRU, precision=precision).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+    assert len(model.module_.taps) == 1 and model.n_components_ == 8
+    assert len(model.predict([np.ones((3, 2)), np.ones((40, 2))])) == 2
+    again = quick(cls, OwnGRU(N_FEATURES), precision=precision).fit(X)
+    np.testing.assert_array_equal(again.predict(X), again.labels_)
+    if cls is RDTKC:
+        assert len(model.history_["companion"]) == model.n_iter_
+
+
+def test_a_module_of_the_user_is_pickled(data):
+    X, _ = data
+    model = quick(RDDC, MeanOfSteps()).fit(X)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+
+
+def test_a_module_of_the_user_reads_flat_rows_as_numbers():
+    class Look(OwnGRU):
+        def forward(self, x):
+            assert x.shape[1:] == (8, 1)
+            return super().forward(x)
+
+    rows = np.array([x[:4].T.ravel() for x in three_kinds()[0]])
+    assert quick(RDDC, Look).fit(rows).sample_shape_ == (8, 1)
+
+
+def test_an_attribute_of_a_module_does_not_make_rows_sequences(blobs):
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.sequential = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4))
+
+        def forward(self, x):
+            return self.sequential(x)
+
+    assert quick(DDC, Own()).fit(blobs[0]).sample_shape_ == (6,)
+
+
+@SEQUENTIAL
+@pytest.mark.parametrize(
+    ("encoder", "match"),
+    [
+        (MLPEncoder(), "'encoder' parameter"),
+        (Autoencoder(), "'encoder' parameter"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(24, 2)), "encoder gives NaN for a sequence that is"),
+        (nn.Linear(3, 2), r"encoder does not take samples of shape \(12, 2\)"),
+    ],
+    ids=["rows", "autoencoder", "padding", "features"],
+)
+def test_networks_that_read_no_sequences_are_refused(cls, encoder, match, data):
+    with pytest.raises(ValueError, match=match):
+        quick(cls, encoder, callbacks=[Refuse()]).fit(data[0])
 
 
 def test_a_companion_sees_the_last_states_of_every_layer(data):
