@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 
+from sklearn_deepcluster._engine._device import keep_freed_memory
 from sklearn_deepcluster._engine._net import Callback, IndexedNet, Progress
 from sklearn_deepcluster._engine._rows import Batches, map_blocks
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
@@ -124,6 +125,7 @@ class Trainer:
             reshuffle=reshuffle,
         )
         self.check_batch_norm(module, batches.smallest)
+        keep_freed_memory()
         net = self._net(module, objective, stage, epochs, schedule)
         corruptions = [m for m in module.modules() if noise and isinstance(m, Corruption)]
         draws = (

@@ -19,7 +19,6 @@ from sklearn_deepcluster.kernels._stiefel import cayley, stiefel_ascent
 from sklearn_deepcluster.kernels._subset import spectrum, spectrum_subset
 from sklearn_deepcluster.kernels._tensor import (
     naive_tensor_distances,
-    projector_distances,
     projector_factors,
     tensor_distances,
     unfoldings,
@@ -38,7 +37,6 @@ __all__ = [
     "median_distance",
     "naive_tensor_distances",
     "projector_distance",
-    "projector_distances",
     "projector_factors",
     "spectrum",
     "spectrum_subset",

@@ -57,83 +57,95 @@ def projector_factors(matrix):
     return inverse @ matrix, inverse
 
 
-def projector_distances(matrix, *, bfloat16=False):
-    r"""Squared distances :math:`\lVert P_i - P_j \rVert_F^2` of projectors onto row spaces, (n, n).
-
-    Parameters
-    ----------
-    matrix : Tensor of shape (n, rows, columns)
-    bfloat16 : bool, default=False
-        Make the products of all pairs, the bulk of the work, in bfloat16.
-    """
-    inner = _ProjectorProducts.apply(matrix, bfloat16)
-    own = inner.diagonal()
-    return (own.unsqueeze(1) + own - 2.0 * inner).clamp_min(0.0)
-
-
 class _ProjectorProducts(torch.autograd.Function):
-    r"""Inner products :math:`\mathrm{tr}(P_i P_j) = \lVert Y_i Y_j^T \rVert_F^2` of all pairs.
+    r"""Inner products of all pairs, summed over the modes, (n, n).
 
-    The gradient is written by hand, as the symmetry saves a third of the products and most of the
-    small operations: with symmetric weights :math:`s_{ij}`, those of the output, and
-    :math:`V_i = C_i^{-T} \sum_j s_{ij} Y_i Y_j^T Y_j`, the gradient is
+    In a mode they are :math:`\mathrm{tr}(P_i P_j) = \lVert Y_i Y_j^T \rVert_F^2`. The gradient is
+    written by hand, as the symmetry saves a third of the products and most of the small operations:
+    with symmetric weights :math:`s_{ij}`, those of the output, and
+    :math:`V_i = C_i^{-T} \sum_j s_{ij} Y_i Y_j^T Y_j`, that of an unfolding is
     :math:`2 (V_i - V_i Y_i^T Y_i)`, and a term of the ridge.
     """
 
     @staticmethod
-    def forward(ctx, matrix, bfloat16):
-        n, rows, columns = matrix.shape
-        factors, inverse = projector_factors(matrix)
-        ctx.low = torch.bfloat16 if bfloat16 else matrix.dtype
-        by_pairs = (n * rows) ** 2 * columns
-        by_projectors = (n * rows + n**2) * columns**2
-        ctx.whole = by_projectors < by_pairs and n * columns**2 <= _PROJECTOR_ENTRIES
-        products = None
-        if ctx.whole:
-            products = (factors.mT @ factors).flatten(1).to(ctx.low)
-            out = (products @ products.T).to(matrix.dtype)
-        else:
-            low = factors.to(ctx.low)
-            out = matrix.new_empty(n, n)
-            blocks = _blocks(n, rows)
-            for block in blocks:
-                products = _cross(low[block], low)
-                out[block] = products.square().sum((1, 3), dtype=matrix.dtype)
-            if len(blocks) > 1:
-                products = None  # too much to keep: made again
-        ctx.save_for_backward(matrix, factors, inverse, products)
-        return out
+    def forward(ctx, x, bfloat16):
+        ctx.low = torch.bfloat16 if bfloat16 else x.dtype
+        total, saved = x.new_zeros(len(x), len(x)), []
+        for matrix in unfoldings(x):
+            factors, inverse = projector_factors(matrix)
+            inner, products = _inner_products(factors, ctx.low)
+            total += inner
+            saved += [matrix, factors, inverse, products]
+        ctx.save_for_backward(x, *saved)
+        return total
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        matrix, factors, inverse, products = ctx.saved_tensors
-        n, rows, columns = matrix.shape
+        x, *saved = ctx.saved_tensors
         weights = (grad + grad.T).to(ctx.low)
-        if ctx.whole:
-            summed = (weights @ products).to(matrix.dtype).view(n, columns, columns)
-            inner = factors @ summed
-        else:
-            low = factors.to(ctx.low)
-            flat = low.reshape(n * rows, columns)
-            inner = torch.empty_like(factors)
-            for block in _blocks(n, rows):
-                part = _cross(low[block], low) if products is None else products
-                part = (part * weights[block, None, :, None]).reshape(-1, n * rows)
-                inner[block] = (part @ flat).view(-1, rows, columns)
-        solved = inverse.mT @ inner
-        outer = solved @ factors.mT
-        trace = (inverse * outer.mT).sum((1, 2))
-        solved -= outer @ factors
-        solved -= (_RIDGE / rows) * trace.view(-1, 1, 1) * matrix
-        return 2.0 * solved, None
+        total = torch.zeros_like(x)
+        for mode in range(1, x.ndim):
+            matrix, factors, inverse, products = saved[4 * mode - 4 : 4 * mode]
+            solved = inverse.mT @ _weighted_sum(factors, products, weights)
+            outer = solved @ factors.mT
+            trace = (inverse * outer.mT).sum((1, 2))
+            solved.baddbmm_(outer, factors, alpha=-1.0)
+            solved -= (_RIDGE / matrix.shape[1]) * trace.view(-1, 1, 1) * matrix
+            _add_folded(total, solved, mode)
+        return total.mul_(2.0), None
+
+
+def _inner_products(factors, low):
+    """Inner products tr(P_i P_j) of a mode, and what is kept for the gradient, or None.
+
+    Multiplied in the precision `low`, by projectors or by all pairs of factors, what is cheaper.
+    """
+    n = len(factors)
+    if _by_projectors(factors):
+        projectors = (factors.mT @ factors).flatten(1).to(low)
+        return (projectors @ projectors.T).to(factors.dtype), projectors
+    flat = _rows_first(factors, low)
+    inner = factors.new_empty(n, n)
+    blocks = _blocks(n, factors.shape[1])
+    for block in blocks:
+        products = _cross(flat[:, block], flat)
+        inner[block] = products.square().sum(0, dtype=inner.dtype).sum(1)
+    # Of several blocks it is too much to keep: it is made again.
+    return inner, products if len(blocks) == 1 else None
+
+
+def _weighted_sum(factors, kept, weights):
+    """Y_i times the sum of the projectors P_j with the weights (i, j), (n, rows, columns)."""
+    n, rows, columns = factors.shape
+    if _by_projectors(factors):
+        return factors @ (weights @ kept).to(factors.dtype).view(n, columns, columns)
+    flat = _rows_first(factors, weights.dtype)
+    out = torch.empty_like(factors)
+    for block in _blocks(n, rows):
+        products = _cross(flat[:, block], flat) if kept is None else kept
+        products = (products * weights[block].unsqueeze(1)).view(-1, rows * n)
+        part = products @ flat.view(rows * n, columns)
+        out[block] = part.view(rows, -1, columns).transpose(0, 1)
+    return out
+
+
+def _by_projectors(factors):
+    """Whether products of whole projectors take less work, and not too much memory."""
+    n, rows, columns = factors.shape
+    work = (n * rows + n**2) * columns**2
+    return work < (n * rows) ** 2 * columns and n * columns**2 <= _PROJECTOR_ENTRIES
+
+
+def _rows_first(factors, dtype):
+    """Factors as (rows, n, columns): sums and weights of pairs go along samples, which are many."""
+    return factors.to(dtype).transpose(0, 1).contiguous()
 
 
 def _cross(a, b):
-    """Products Y_i Y_j^T of all pairs, (a, rows, n, rows)."""
-    rows, columns = a.shape[1:]
-    products = a.reshape(-1, columns) @ b.reshape(-1, columns).T
-    return products.view(len(a), rows, len(b), rows)
+    """Products Y_i Y_j^T of all pairs, (rows, a, rows, b), of factors (rows, a or b, columns)."""
+    products = a.reshape(-1, a.shape[2]) @ b.reshape(-1, b.shape[2]).T
+    return products.view(*a.shape[:2], *b.shape[:2])
 
 
 def _blocks(n, rows):
@@ -142,19 +154,30 @@ def _blocks(n, rows):
     return [slice(start, start + step) for start in range(0, n, step)]
 
 
-def tensor_distances(x, *, bfloat16=False):
-    """Squared tensor distances of all pairs, the sum over the modes, (n, n).
+def _add_folded(total, matrices, mode):
+    """Add matrices, as `unfoldings` makes them, to the entries (n, ...) that they came from."""
+    part = total.movedim(mode, 1)
+    if part.ndim > 2 and part.shape[1] != matrices.shape[1]:
+        matrices = matrices.mT
+    part += matrices.reshape(part.shape)
 
-    A vector has one mode: there it is the distance of directions. Invariant to invertible changes
-    of basis that leave the row spaces, above all to scale.
+
+def tensor_distances(x, *, bfloat16=False):
+    r"""Squared tensor distances of all pairs, (n, n).
+
+    :math:`\lVert P_i - P_j \rVert_F^2` of the projectors onto the row spaces of the unfoldings,
+    summed over the modes. A vector has one mode: there it is the distance of directions. Invariant
+    to invertible changes of basis that leave the row spaces, above all to scale.
 
     Parameters
     ----------
     x : Tensor of shape (n, d_1, ..., d_r)
     bfloat16 : bool, default=False
-        See :func:`projector_distances`.
+        Make the products of all pairs, the bulk of the work, in bfloat16.
     """
-    return sum(projector_distances(matrix, bfloat16=bfloat16) for matrix in unfoldings(x))
+    inner = _ProjectorProducts.apply(x, bfloat16)
+    own = inner.diagonal()
+    return (own.unsqueeze(1) + own - 2.0 * inner).clamp_min(0.0)
 
 
 def naive_tensor_distances(x):
