@@ -3,7 +3,7 @@
 ``python -m sklearn_deepcluster.benchmarks.speed`` prints
 
 - the wall time per step of ``Autoencoder.fit``, all of it, against plain torch loops;
-- the wall time per epoch of ``DDC.fit`` and ``DTKC.fit`` against plain torch loops;
+- the wall time per step of epochs of ``DDC.fit`` and ``DTKC.fit`` against plain torch loops;
 - the time of a grid search with ``memory``, against what its parts take;
 - the growth of memory during a fit of 70,000 x 784 values.
 
@@ -44,6 +44,10 @@ N_ROWS = 256 * 40
 GAMMAS = (0.01, 0.03, 0.1, 0.3)
 N_FOLDS = 3
 MEMORY_ROWS = 70_000
+
+
+def _auto_is():
+    return "bfloat16" if uses_bfloat16("auto", torch.device("cpu")) else "float32"
 
 
 def plain_loop(X, epochs, *, fused, autocast):
@@ -179,7 +183,7 @@ def measure_steps(rounds=3, epochs=3):
     # What is left of the naive loop when nothing but the arithmetic remains.
     for p in ("float32", "bfloat16"):
         ratios[f"by hand {p} / naive float32"] = median[f"by hand {p}"] / median["naive float32"]
-    auto = "bfloat16" if uses_bfloat16("auto", torch.device("cpu")) else "float32"
+    auto = _auto_is()
     return {
         "rows": N_ROWS,
         "steps": epochs * N_ROWS // BATCH,
@@ -193,7 +197,7 @@ def measure_steps(rounds=3, epochs=3):
 
 IMAGE = (1, 28, 28)
 IMAGE_BATCH = 120
-N_IMAGES = 120 * 15
+N_IMAGES = 120 * 40
 
 
 def plain_divergence_loop(X, epochs, *, fused, autocast, channels_last):
@@ -249,58 +253,76 @@ class _EpochSeconds(Callback):
         self.seconds.append(time.perf_counter() - self.began_)
 
 
-def _fit_divergence(cls, X, epochs, precision):
+def _fit_divergence(cls, X, epochs):
     _EpochSeconds.seconds.clear()
     options = {"max_epochs": epochs, "min_steps": 0, "patience": None, "init": None}
-    options |= {"batch_size": IMAGE_BATCH, "precision": precision, "device": "cpu"}
+    options |= {"batch_size": IMAGE_BATCH, "device": "cpu"}
     cls(10, callbacks=[_EpochSeconds()], random_state=0, **options).fit(X)
     return list(_EpochSeconds.seconds)
 
 
-def measure_divergence(rounds=3, epochs=2):
-    """Seconds per epoch of DDC and DTKC on images of 28 x 28, and of plain loops, in turns.
+def measure_divergence(rounds=3, epochs=3):
+    """Seconds per step of DDC and DTKC on images of 28 x 28, and of plain loops.
+
+    In turns, each in a fresh process: what one leaves behind, such as memory that the C library
+    keeps, serves the next one otherwise.
 
     Returns
     -------
     result : dict
-        As of :func:`measure_steps`, the times per step.
+        As of :func:`measure_steps`.
     """
-    X = np.random.default_rng(0).random((N_IMAGES, *IMAGE), dtype=np.float32)
-    tensor = torch.from_numpy(X)
-    auto = "bfloat16" if uses_bfloat16("auto", torch.device("cpu")) else "float32"
-    low = auto == "bfloat16"
-    plain = {"fused": True, "autocast": low, "channels_last": True}
-    naive = dict.fromkeys(plain, False)
-    contenders = {
-        "naive float32": lambda: plain_divergence_loop(tensor, epochs, **naive),
-        f"plain {auto}": lambda: plain_divergence_loop(tensor, epochs, **plain),
-        "DDC": lambda: _fit_divergence(DDC, X, epochs, "auto"),
-        "DTKC": lambda: _fit_divergence(DTKC, X, epochs, "auto"),
-    }
+    auto = _auto_is()
+    plain = f"plain {auto}"
+    contenders = {"naive float32": "naive", plain: "plain", "DDC": "DDC", "DTKC": "DTKC"}
     seconds = {name: [] for name in contenders}
-    steps = N_IMAGES // IMAGE_BATCH
-    for round_ in range(rounds + 1):
+    for _ in range(rounds):
         for name, contender in contenders.items():
-            with counted_steps() as count:
-                found = contender()
-            if count[0] != epochs * steps:
-                raise AssertionError(f"{name} made {count[0]} steps")
-            if round_:  # the first round warms up
-                seconds[name] += [each / steps for each in found]
+            seconds[name] += _in_fresh_process("--divergence-of", contender, str(epochs))
     median = {name: statistics.median(values) for name, values in seconds.items()}
     ratios = {
-        f"DDC / plain {auto}": median["DDC"] / median[f"plain {auto}"],
+        f"DDC / {plain}": median["DDC"] / median[plain],
         "DDC / naive float32": median["DDC"] / median["naive float32"],
         "DTKC / DDC": median["DTKC"] / median["DDC"],
     }
     return {
         "rows": N_IMAGES,
-        "steps": epochs * steps,
+        "steps": epochs * (N_IMAGES // IMAGE_BATCH),
         "auto_is": auto,
         "ms_per_step": {name: 1000 * value for name, value in median.items()},
         "all_ms_per_step": {k: [1000 * v for v in values] for k, values in seconds.items()},
         "ratios": ratios,
     }
+
+
+def _divergence_of(name, epochs):
+    """In a fresh process: seconds per step of each epoch, after an epoch that warms up."""
+    X = np.random.default_rng(0).random((N_IMAGES, *IMAGE), dtype=np.float32)
+    low = _auto_is() == "bfloat16"
+    if name in ("naive", "plain"):
+        options = {"fused": True, "autocast": low, "channels_last": True}
+        if name == "naive":
+            options = dict.fromkeys(options, False)
+        found, steps = _counted(plain_divergence_loop, torch.from_numpy(X), epochs + 1, **options)
+    else:
+        cls = {"DDC": DDC, "DTKC": DTKC}[name]
+        found, steps = _counted(_fit_divergence, cls, X, epochs + 1)
+    per_epoch = N_IMAGES // IMAGE_BATCH
+    if steps != (epochs + 1) * per_epoch:
+        raise AssertionError(f"{name} made {steps} steps")
+    return [each / per_epoch for each in found[1:]]
+
+
+def _counted(function, *args, **options):
+    with counted_steps() as count:
+        found = function(*args, **options)
+    return found, count[0]
+
+
+def _in_fresh_process(*arguments):
+    command = [sys.executable, "-m", _MODULE, *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure_search(pretraining_steps=600, clustering_steps=200, n_rows=3000):
@@ -389,9 +411,7 @@ def measure_memory():
     result = {"float32_mb": MEMORY_ROWS * SIZES[0] * 4 / 2**20}
     for name in ("Autoencoder", "IDEC"):
         for dtype in ("float32", "uint8"):
-            command = [sys.executable, "-m", _MODULE, "--memory-of", name, dtype]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            result[f"{name} {dtype}"] = json.loads(done.stdout.splitlines()[-1])
+            result[f"{name} {dtype}"] = _in_fresh_process("--memory-of", name, dtype)
     return result
 
 
@@ -466,9 +486,14 @@ def main(argv=None):
     parser.add_argument("--record", action="store_true", help="write a record")
     parser.add_argument("--out", default=default_folder(), help="records (%(default)s)")
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--divergence-of", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.memory_of:
         print(json.dumps(_memory_of(*args.memory_of)))
+        return None
+    if args.divergence_of:
+        name, epochs = args.divergence_of
+        print(json.dumps(_divergence_of(name, int(epochs))))
         return None
     result = {"kind": "speed", **environment()}
     for name in args.only or _MEASURES:

@@ -174,3 +174,39 @@ def test_the_memory_of_a_fit_is_measured_in_a_fresh_process(monkeypatch):
     assert commands == [[n, d] for n in ("Autoencoder", "IDEC") for d in ("float32", "uint8")]
     assert result["IDEC uint8"] == 12.5
     assert result["float32_mb"] == pytest.approx(70_000 * 784 * 4 / 2**20)
+
+
+@pytest.fixture
+def tiny_images(monkeypatch):
+    monkeypatch.setattr(speed, "N_IMAGES", 60)
+    monkeypatch.setattr(speed, "IMAGE_BATCH", 30)
+
+
+@pytest.mark.parametrize("name", ["naive", "plain", "DDC", "DTKC"])
+@pytest.mark.filterwarnings("ignore:.* of 10 clusters are empty")
+def test_divergence_is_measured_over_the_same_steps(name, tiny_images):
+    found = speed._divergence_of(name, 2)
+    assert len(found) == 2 and min(found) > 0
+
+
+def test_contenders_that_make_other_steps_are_an_error(monkeypatch, tiny_images):
+    monkeypatch.setattr(speed, "_fit_divergence", lambda cls, X, epochs: [1.0] * epochs)
+    with pytest.raises(AssertionError, match="DDC made 0 steps"):
+        speed._divergence_of("DDC", 1)
+
+
+def test_divergence_is_measured_in_turns_each_in_a_fresh_process(monkeypatch):
+    commands = []
+    seconds = {"naive": [0.4, 0.4], "plain": [0.2, 0.2], "DDC": [0.1, 0.3], "DTKC": [0.3, 0.3]}
+
+    def fake(command, **kwargs):
+        commands.append(command[-3:])
+        return subprocess.CompletedProcess(command, 0, stdout=json.dumps(seconds[command[-2]]))
+
+    monkeypatch.setattr(subprocess, "run", fake)
+    result = speed.measure_divergence(rounds=2, epochs=2)
+    assert commands == 2 * [["--divergence-of", name, "2"] for name in seconds]
+    ratios = result["ratios"]
+    assert ratios["DDC / naive float32"] == pytest.approx(0.5)
+    assert ratios["DTKC / DDC"] == pytest.approx(1.5)
+    assert "0.50" in speed.report({"divergence": result})
