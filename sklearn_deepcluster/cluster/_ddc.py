@@ -33,8 +33,11 @@ from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepres
 from sklearn_deepcluster.representation._encoders import BaseEncoder, Untrained
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
-# The clusters to start from are found in this many rows, and learned in this many steps.
-START_ROWS = 10_000
+# The clusters to start from are found in at most so many rows, as the time of a graph is quadratic
+# in them: of so many it takes about half as long as ten epochs do. If these are more bytes as
+# float32, in fewer, but then still in so many.
+START_ROWS, START_BYTES, WIDE_START_ROWS = 60_000, 2**28, 10_000
+# They are learned in this many steps, or in one pass where that is more.
 START_STEPS = 200
 
 
@@ -94,11 +97,12 @@ class DDC(BaseDeepClusterer):
         features; their forward gives the embedding, or a tuple of it and of intermediate outputs.
 
     init : {"ac-mod", "ac-pic", "ac-gdl", "k-means"}, clusterer or None, default="ac-mod"
-        Where to start from. The network first learns, in 200 steps, clusters of X itself, or of the
-        embedding of an autoencoder, found in up to 10,000 rows (sequences padded with zeros):
-        ``GraphAgglomerative`` by modularity, path integral or degree linkage, k-means with 20
-        starts, or a clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
-        None is random weights, as published, which often end in poor optima.
+        Where to start from. The network first learns, in 200 steps or one pass, clusters of X
+        itself, or of the embedding of an autoencoder, found in up to 60,000 rows (as many as 256 MB
+        hold, but 10,000 in any case; sequences padded with zeros): ``GraphAgglomerative`` by
+        modularity, path integral or degree linkage, k-means with 20 starts, or a clusterer, which
+        is cloned and given `n_clusters`, and a seed if it has none. None is random weights, as
+        published, which often end in poor optima.
 
     sigma_scale : float, default=0.15
         Bandwidth of the kernel of a batch, relative to its median distance. The loss falls with
@@ -385,8 +389,12 @@ class DDC(BaseDeepClusterer):
         head = layer.weight.detach(), layer.bias.detach()
         if self.init is None:
             return head
-        order = torch.randperm(len(task.rows), generator=generator(task.seed))
-        task = task.with_rows(order[:START_ROWS].sort().values)
+        n_samples = len(task.rows)
+        limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
+        limit = min(limit, START_ROWS)
+        if n_samples > limit:
+            order = torch.randperm(n_samples, generator=generator(task.seed))
+            task = task.with_rows(order[:limit].sort().values)
         # What a network has not learned to embed says less than the data.
         embeds = isinstance(self._source(), BaseAutoencoder)
         z = task.embed() if embeds else map_blocks(torch.nan_to_num, task.rows)
@@ -398,7 +406,8 @@ class DDC(BaseDeepClusterer):
             stage=f"{type(self).__name__}: start",
             trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for what follows
         )
-        task.train(objective, rounds=1, steps=START_STEPS, reshuffle=True, schedule=[])
+        steps = max(START_STEPS, len(task.rows) // self.batch_size)
+        task.train(objective, rounds=1, steps=steps, reshuffle=True, schedule=[])
         return objective.weight.detach(), objective.bias.detach()
 
     def _restart_score(self, fitted, z):

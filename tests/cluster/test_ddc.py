@@ -335,9 +335,15 @@ def test_the_start_sees_sequences_padded_with_zeros():
     )
 
 
-def test_of_many_rows_the_start_sees_some(blobs, monkeypatch):
+@pytest.mark.parametrize(
+    ("rows", "bytes_", "wide_rows"), [(40, 2**20, 10), (60, 40 * 6 * 4, 10), (60, 1, 40)]
+)
+def test_of_many_rows_the_start_sees_some(rows, bytes_, wide_rows, blobs, monkeypatch):
+    """40 of them: as many as are allowed, or as the bytes hold, or as wide rows may be."""
     X, y = blobs
-    monkeypatch.setattr(_ddc, "START_ROWS", 40)
+    monkeypatch.setattr(_ddc, "START_ROWS", rows)
+    monkeypatch.setattr(_ddc, "START_BYTES", bytes_)
+    monkeypatch.setattr(_ddc, "WIDE_START_ROWS", wide_rows)
     seen = []
     model = quick(init=Told(y, seen)).fit(X)
     used = [row.tobytes() for row in seen[0]]
@@ -345,6 +351,17 @@ def test_of_many_rows_the_start_sees_some(blobs, monkeypatch):
     places = [every.index(row) for row in used]
     assert len(places) == 40 and places == sorted(set(places))
     assert places != list(range(40))
+
+
+@pytest.mark.parametrize(("least", "steps"), [(7, 7), (1, 3)])
+def test_the_start_is_learned_in_some_steps_or_in_one_pass(least, steps, blobs, monkeypatch):
+    monkeypatch.setattr(_ddc, "START_STEPS", least)
+    done, train = [], Trainer.train
+    monkeypatch.setattr(
+        Trainer, "train", lambda *a, **o: (done.append((o["stage"], o["steps"])), train(*a, **o))[1]
+    )
+    quick(init="k-means", batch_size=len(blobs[0]) // 3).fit(blobs[0])
+    assert done[0] == ("DDC: start", steps) and len(done) == 2
 
 
 def test_callbacks_take_no_part_in_the_start(blobs):
