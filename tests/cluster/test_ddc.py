@@ -288,7 +288,7 @@ def test_by_default_it_first_learns_clusters_of_the_data(blobs, trainings):
     X, _ = blobs
     assert DDC().init == "ac-mod"
     quick(init="ac-mod").fit(X)
-    assert trainings == [("DDC: start", 200, 1), ("DDC: clustering", 6, 5)]
+    assert trainings == [("DDC: start", 50, 40), ("DDC: clustering", 6, 5)]
     trainings.clear()
     model = quick(init=None, warm_start=True).fit(X)
     assert trainings == [("DDC: clustering", 6, 5)]
@@ -353,15 +353,42 @@ def test_of_many_rows_the_start_sees_some(rows, bytes_, wide_rows, blobs, monkey
     assert places != list(range(40))
 
 
-@pytest.mark.parametrize(("least", "steps"), [(7, 7), (1, 3)])
-def test_the_start_is_learned_in_some_steps_or_in_one_pass(least, steps, blobs, monkeypatch):
-    monkeypatch.setattr(_ddc, "START_STEPS", least)
+@pytest.mark.parametrize(
+    ("least", "agreement", "steps"),
+    [(7, 0.0, 8), (1, 0.0, 4), (1, 2.0, 12)],
+    ids=["some steps", "one pass", "never agreeing"],
+)
+def test_how_long_the_start_is_learned(least, agreement, steps, blobs, monkeypatch):
+    """In rounds of two steps; a pass has three."""
+    limits = {"START_ROUND": 2, "START_STEPS": least, "MAX_START_STEPS": 12}
+    for name, value in {**limits, "START_AGREEMENT": agreement}.items():
+        monkeypatch.setattr(_ddc, name, value)
     done, train = [], Trainer.train
-    monkeypatch.setattr(
-        Trainer, "train", lambda *a, **o: (done.append((o["stage"], o["steps"])), train(*a, **o))[1]
-    )
+
+    def watched(self, *args, **options):
+        history = train(self, *args, **options)
+        done.append((options["stage"], len(history) * options["steps"]))
+        return history
+
+    monkeypatch.setattr(Trainer, "train", watched)
     quick(init="k-means", batch_size=len(blobs[0]) // 3).fit(blobs[0])
     assert done[0] == ("DDC: start", steps) and len(done) == 2
+
+
+def test_the_start_is_learned_until_the_network_agrees(blobs, monkeypatch):
+    X, y = blobs
+    monkeypatch.setattr(_ddc, "START_ROUND", 1)
+    monkeypatch.setattr(_ddc, "START_STEPS", 1)
+    kept, train = [], Trainer.train
+
+    def watched(self, *args, **options):
+        kept.append(train(self, *args, **options))
+        return kept[-1]
+
+    monkeypatch.setattr(Trainer, "train", watched)
+    quick(init=Told(y, [])).fit(X)
+    agreements = [round_["agreement"] for round_ in kept[0]]
+    assert len(agreements) > 1 and agreements[-1] >= 0.94 > max(agreements[:-1])
 
 
 def test_callbacks_take_no_part_in_the_start(blobs):
