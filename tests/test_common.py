@@ -156,6 +156,12 @@ def test_scikit_learns_checks_pass_and_none_is_missing(name):
     assert expected - run_checks(tiny(name).set_params(**seed)) == set()
 
 
+@pytest.mark.parametrize("name", END_TO_END)
+def test_scikit_learns_checks_pass_with_the_default_network(name):
+    """From random weights, in few steps: with the defaults it takes minutes."""
+    run_checks(PUBLIC[name](init=None, max_epochs=2, min_steps=16))
+
+
 @pytest.mark.slow
 @every_public
 def test_scikit_learns_checks_pass_with_default_parameters(name):
