@@ -31,7 +31,7 @@ def test_the_comparison_of_knet_is_that_of_the_records():
 
 
 def test_the_table_of_the_divergence_family_is_that_of_the_records():
-    methods = "graph-modularity ddc ddc-random dtkc dtkc-ss rdtkc".split()
+    methods = "graph-modularity ddc ddc-random dtkc dtkc-random dtkc-ss rdtkc rdtkc-random".split()
     datasets = "mnist-10000 usps coil20 mnist-test mnist-split".split()
     datasets += ["character-trajectories", "spoken-arabic-digits"]
     text = best(methods, datasets, ROOT / "doc" / "records")

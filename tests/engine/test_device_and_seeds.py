@@ -1,6 +1,10 @@
 """Devices, precisions and seeds."""
 
+import mmap
+import platform
 import random
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -109,3 +113,29 @@ def test_blocks_with_the_seeded_global_generator_do_not_overlap():
 def test_a_device_without_memory_is_refused():
     with pytest.raises(ValueError, match="device='meta'"):
         resolve_device("meta")
+
+
+STEPS = """
+import resource, sys, torch
+from sklearn_deepcluster._engine._device import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+for i in range(23):
+    if i == 3:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    kept = [torch.ones(2**22, dtype=torch.uint8) for _ in range(3)]
+    del kept
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="its threshold is what is raised")
+def test_memory_is_kept_between_steps():
+    """Of twenty steps with 12 MB each: else the pages are faulted in again and again."""
+    faults = {
+        how: int(subprocess.check_output([sys.executable, "-c", STEPS, how], text=True))
+        for how in ("keep", "give back")
+    }
+    pages = 3 * 2**22 // mmap.PAGESIZE
+    assert faults["keep"] < pages < faults["give back"]
