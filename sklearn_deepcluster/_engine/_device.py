@@ -12,8 +12,8 @@ def keep_freed_memory():
     """Let the C library keep what one step frees for the next one.
 
     glibc gives blocks beyond a threshold back to the system at once, so that every step faults the
-    same pages in again, a seventh of the time of a small convolutional network on two threads. The
-    threshold adapts to the largest such block that was freed: here one that is never touched.
+    same pages in again, for a good part of the time of a small convolutional network. The threshold
+    adapts to the largest such block that was freed: here one that is never touched.
     """
     torch.empty(_LARGEST_KEPT, dtype=torch.uint8)
 

@@ -354,7 +354,8 @@ class DDC(BaseDeepClusterer):
 
     @property
     def _sequence_shape(self):
-        return getattr(self.encoder, "sample_shape", None)
+        # A module of the user may have whatever attributes it likes.
+        return self.encoder.sample_shape if isinstance(self.encoder, BaseEncoder) else None
 
     def _check_params(self, X, resume):
         super()._check_params(X, resume)
