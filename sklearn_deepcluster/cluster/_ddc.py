@@ -35,8 +35,8 @@ from sklearn_deepcluster.representation._encoders import BaseEncoder, Untrained
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
 # The clusters to start from are found in at most so many rows, as the time of a graph is quadratic
-# in them: of so many it takes about half as long as ten epochs do. If these are more bytes as
-# float32, in fewer, but then still in so many.
+# in them: of 60,000 images of MNIST it takes a fifth of the fit. If so many rows are more bytes
+# as float32, in fewer, but then still in so many.
 START_ROWS, START_BYTES, WIDE_START_ROWS = 60_000, 2**28, 10_000
 # They are learned in rounds of so many steps: for 200, or one pass where that is more, and on until
 # in a round the network agrees with them on this share of the rows, for 2,000 steps at most. Images
@@ -114,12 +114,13 @@ class DDC(BaseDeepClusterer):
         features; their forward gives the embedding, or a tuple of it and of intermediate outputs.
 
     init : {"ac-mod", "ac-pic", "ac-gdl", "k-means"}, clusterer or None, default="ac-mod"
-        Where to start from. The network first learns, in 200 steps or one pass, or until it agrees
-        with 94 % of the labels, clusters of X itself, or of the embedding of an autoencoder, found
-        in up to 60,000 rows (as many as 256 MB hold, but 10,000 in any case; sequences padded with
-        zeros): ``GraphAgglomerative`` by modularity, path integral or degree linkage, k-means with
-        20 starts, or a clusterer, which is cloned and given `n_clusters`, and a seed if it has
-        none. None is random weights, as published, which often end in poor optima.
+        Where to start from. The network first learns, in 200 steps, or one pass where that is more,
+        and on until it agrees with 94 % of them (2,000 steps at most), clusters of X itself, or of
+        the embedding of an autoencoder, found in up to 60,000 rows (as many as 256 MB hold, but
+        10,000 in any case; sequences padded with zeros): ``GraphAgglomerative`` by modularity, path
+        integral or degree linkage, k-means with 20 starts, or a clusterer, which is cloned and
+        given `n_clusters`, and a seed if it has none. None is random weights, as published, which
+        often end in poor optima.
 
     sigma_scale : float, default=0.15
         Bandwidth of the kernel of a batch, relative to its median distance. The loss falls with
@@ -413,11 +414,7 @@ class DDC(BaseDeepClusterer):
         if n_samples > limit:
             order = torch.randperm(n_samples, generator=generator(task.seed))
             task = task.with_rows(order[:limit].sort().values)
-        # What a network has not learned to embed says less than the data.
-        embeds = isinstance(self._source(), BaseAutoencoder)
-        z = task.embed() if embeds else map_blocks(torch.nan_to_num, task.rows)
-        labels = task.initial_clusters(z)[0].to(task.trainer.device)
-        objective = LabelLoss(*head, labels).to(task.trainer.device)
+        objective = LabelLoss(*head, self._start_labels(task)).to(task.trainer.device)
         task = dataclasses.replace(
             task,
             companion=None,
@@ -433,6 +430,13 @@ class DDC(BaseDeepClusterer):
             schedule=[StopAtAgreement(least)],
         )
         return objective.weight.detach(), objective.bias.detach()
+
+    def _start_labels(self, task):
+        """Clusters to start from, an int64 Tensor (n,) of the rows of the task."""
+        # What a network has not learned to embed says less than the data.
+        embeds = isinstance(self._source(), BaseAutoencoder)
+        z = task.embed() if embeds else map_blocks(torch.nan_to_num, task.rows)
+        return task.initial_clusters(z)[0].to(task.trainer.device)
 
     def _restart_score(self, fitted, z):
         return -fitted["loss_"]

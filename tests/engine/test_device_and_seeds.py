@@ -130,7 +130,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="its threshold is what is raised")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the threshold")
 def test_memory_is_kept_between_steps():
     """Twenty steps with 50 MB each fault in fewer pages than one of them has."""
     faults = int(subprocess.check_output([sys.executable, "-c", STEPS], text=True))
