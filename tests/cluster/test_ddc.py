@@ -353,41 +353,40 @@ def test_of_many_rows_the_start_sees_some(rows, bytes_, wide_rows, blobs, monkey
     assert places != list(range(40))
 
 
+@pytest.fixture
+def histories(monkeypatch):
+    """Stage of every training -> its history, a dict per epoch."""
+    kept, train = {}, Trainer.train
+
+    def watched(self, *args, **options):
+        kept[options["stage"]] = train(self, *args, **options)
+        return kept[options["stage"]]
+
+    monkeypatch.setattr(Trainer, "train", watched)
+    return kept
+
+
 @pytest.mark.parametrize(
     ("least", "agreement", "steps"),
     [(7, 0.0, 8), (1, 0.0, 4), (1, 2.0, 12)],
     ids=["some steps", "one pass", "never agreeing"],
 )
-def test_how_long_the_start_is_learned(least, agreement, steps, blobs, monkeypatch):
+def test_how_long_the_start_is_learned(least, agreement, steps, blobs, histories, monkeypatch):
     """In rounds of two steps; a pass has three."""
     limits = {"START_ROUND": 2, "START_STEPS": least, "MAX_START_STEPS": 12}
     for name, value in {**limits, "START_AGREEMENT": agreement}.items():
         monkeypatch.setattr(_ddc, name, value)
-    done, train = [], Trainer.train
-
-    def watched(self, *args, **options):
-        history = train(self, *args, **options)
-        done.append((options["stage"], len(history) * options["steps"]))
-        return history
-
-    monkeypatch.setattr(Trainer, "train", watched)
     quick(init="k-means", batch_size=len(blobs[0]) // 3).fit(blobs[0])
-    assert done[0] == ("DDC: start", steps) and len(done) == 2
+    assert list(histories) == ["DDC: start", "DDC: clustering"]
+    assert 2 * len(histories["DDC: start"]) == steps
 
 
-def test_the_start_is_learned_until_the_network_agrees(blobs, monkeypatch):
+def test_the_start_is_learned_until_the_network_agrees(blobs, histories, monkeypatch):
     X, y = blobs
     monkeypatch.setattr(_ddc, "START_ROUND", 1)
     monkeypatch.setattr(_ddc, "START_STEPS", 1)
-    kept, train = [], Trainer.train
-
-    def watched(self, *args, **options):
-        kept.append(train(self, *args, **options))
-        return kept[-1]
-
-    monkeypatch.setattr(Trainer, "train", watched)
     quick(init=Told(y, [])).fit(X)
-    agreements = [round_["agreement"] for round_ in kept[0]]
+    agreements = [round_["agreement"] for round_ in histories["DDC: start"]]
     assert len(agreements) > 1 and agreements[-1] >= 0.94 > max(agreements[:-1])
 
 
