@@ -299,24 +299,18 @@ def _divergence_of(name, epochs):
     """In a fresh process: seconds per step of each epoch, after an epoch that warms up."""
     X = np.random.default_rng(0).random((N_IMAGES, *IMAGE), dtype=np.float32)
     low = _auto_is() == "bfloat16"
-    if name in ("naive", "plain"):
-        options = {"fused": True, "autocast": low, "channels_last": True}
-        if name == "naive":
-            options = dict.fromkeys(options, False)
-        found, steps = _counted(plain_divergence_loop, torch.from_numpy(X), epochs + 1, **options)
-    else:
-        cls = {"DDC": DDC, "DTKC": DTKC}[name]
-        found, steps = _counted(_fit_divergence, cls, X, epochs + 1)
-    per_epoch = N_IMAGES // IMAGE_BATCH
-    if steps != (epochs + 1) * per_epoch:
-        raise AssertionError(f"{name} made {steps} steps")
-    return [each / per_epoch for each in found[1:]]
-
-
-def _counted(function, *args, **options):
+    options = {"fused": True, "autocast": low, "channels_last": True}
+    if name == "naive":
+        options = dict.fromkeys(options, False)
     with counted_steps() as count:
-        found = function(*args, **options)
-    return found, count[0]
+        if name in ("naive", "plain"):
+            found = plain_divergence_loop(torch.from_numpy(X), epochs + 1, **options)
+        else:
+            found = _fit_divergence({"DDC": DDC, "DTKC": DTKC}[name], X, epochs + 1)
+    per_epoch = N_IMAGES // IMAGE_BATCH
+    if count[0] != (epochs + 1) * per_epoch:
+        raise AssertionError(f"{name} made {count[0]} steps")
+    return [each / per_epoch for each in found[1:]]
 
 
 def _in_fresh_process(*arguments):
