@@ -7,11 +7,13 @@ from sklearn_deepcluster._engine._device import (
     resolve_device,
     uses_bfloat16,
 )
-from sklearn_deepcluster._engine._net import BestEpoch
+from sklearn_deepcluster._engine._net import BestEpoch, Schedule, Snapshot, Step
 from sklearn_deepcluster._engine._rows import (
     BLOCK_SIZE,
     CHUNK_ROWS,
+    Batch,
     Rows,
+    in_rounds,
     map_blocks,
     root_mean_square,
 )
@@ -27,13 +29,18 @@ __all__ = [
     "BLOCK_SIZE",
     "CHUNK_ROWS",
     "OPTIMIZERS",
+    "Batch",
     "BestEpoch",
     "Callback",
     "GradientNormClipping",
     "Rows",
+    "Schedule",
+    "Snapshot",
+    "Step",
     "Trainer",
     "draw_seed",
     "generator",
+    "in_rounds",
     "inference_device",
     "map_blocks",
     "random_stream",

@@ -1,20 +1,63 @@
 """The one skorch net: trains a module against an objective on indexed batches."""
 
 import copy
+import dataclasses
 import math
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
+
+
+@dataclasses.dataclass(slots=True)
+class Step:
+    """What an objective is told of one optimisation step.
+
+    Attributes
+    ----------
+    outputs : tuple of Tensors or None
+        What the module gave for the batch, in float32.
+    x : Tensor of shape (b, d)
+        The rows of the batch.
+    index : int64 Tensor of shape (b,)
+        Which rows they are.
+    targets : object
+        What the schedule made for this round, such as targets of all rows; see :class:`Schedule`.
+    kind : object
+        Of which kind the batch is, where a method draws several.
+    net : IndexedNet
+    """
+
+    outputs: tuple
+    x: torch.Tensor | None = None
+    index: torch.Tensor | None = None
+    targets: object = None
+    kind: object = None
+    net: object = None
+
+    def network(self, x):
+        """Outputs of the module for other rows x (b, d), such as perturbed ones."""
+        return self.net.infer(x)
+
+    @torch.no_grad()
+    def embed(self, x):
+        """Embed rows x (b, d) by the weights as they are now, without noise."""
+        module = self.net.module_
+        module.eval()
+        z = self.net.in_precision(module.encode, x).float()
+        module.train()
+        return z
 
 
 class IndexedNet(NeuralNet):
-    """A skorch net whose criterion is an objective ``objective(outputs, x, i)``.
+    """A skorch net whose criterion is an objective that is called with a :class:`Step`.
 
     The objective is a module (its learnable centres, if any, are trained along) that returns a
     dict of scalar tensors; ``"loss"`` is the one that is minimised. The mean of each term over
-    an epoch is recorded in skorch's history once, at the end of the epoch. A callback stops the
-    training by setting ``net.stop_training = True``; skorch's ``EarlyStopping`` works too.
+    an epoch is recorded in skorch's history once, at the end of the epoch. If it has a method
+    ``after_step``, that is called with the step once the optimiser has moved the weights. A
+    callback stops the training by setting ``net.stop_training = True``; skorch's
+    ``EarlyStopping`` works too.
 
     Parameters
     ----------
@@ -23,7 +66,14 @@ class IndexedNet(NeuralNet):
 
     stage : str, default="training"
         Named in errors.
+
+    Attributes
+    ----------
+    targets : object
+        What the objective is given until the schedule sets others.
     """
+
+    targets = None
 
     def __init__(self, module, *args, autocast=False, stage="training", **kwargs):
         super().__init__(module, *args, **kwargs)
@@ -34,7 +84,8 @@ class IndexedNet(NeuralNet):
     def _default_callbacks(self):
         return []
 
-    def infer(self, x, **fit_params):
+    def in_precision(self, function, x):
+        """Apply `function` to x in the precision of the training."""
         # All threads share one cache of casts, and each clears it for the others when it is done:
         # how the gradient of a weight that is used twice is rounded would depend on their timing.
         with torch.autocast(
@@ -43,31 +94,43 @@ class IndexedNet(NeuralNet):
             enabled=self.autocast,
             cache_enabled=False,
         ):
-            outputs = self.module_(x)
+            return function(x)
+
+    def infer(self, x, **fit_params):
+        outputs = self.in_precision(self.module_, x)
         return tuple(out if out is None else out.float() for out in outputs)
 
     def train_step_single(self, batch, **fit_params):
-        x, index = batch
+        step = Step(self.infer(batch.x), batch.x, batch.index, self.targets, batch.kind, self)
         try:
-            terms = self.criterion_(self.infer(x), x, index)
+            terms = self.criterion_(step)
         except torch.linalg.LinAlgError as exc:  # of numbers that are not finite any more
             raise self.diverged(str(exc)) from exc
         terms["loss"].backward()
-        return {"loss": terms["loss"], "terms": {k: v.detach() for k, v in terms.items()}}
+        return {
+            "loss": terms["loss"],
+            "terms": {k: v.detach() for k, v in terms.items()},
+            "step": step,
+        }
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Train one epoch; the loss terms are gathered without a synchronisation per batch."""
         if iterator is None:
             return
         self._set_training(True)
+        after_step = getattr(self.criterion_, "after_step", None)
         sums, n_rows = {}, 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=True)
-            step = step_fn(batch)
-            for name, value in step["terms"].items():
-                sums[name] = sums.get(name, 0.0) + value * len(batch[1])
-            n_rows += len(batch[1])
-            self.notify("on_batch_end", batch=batch, training=True, **step)
+            made = step_fn(batch)
+            step = made.pop("step")
+            if after_step is not None:
+                after_step(step)
+            del step  # its activations would live on beside those of the next one
+            for name, value in made["terms"].items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch.index)
+            n_rows += len(batch.index)
+            self.notify("on_batch_end", batch=batch, training=True, **made)
         for name, value in sums.items():
             value = float(value) / n_rows
             self.history.record("train_loss" if name == "loss" else name, value)
@@ -98,15 +161,57 @@ class IndexedNet(NeuralNet):
     def _notify_epoch(self, event, batches):
         try:
             self.notify(event, dataset_train=batches, dataset_valid=None)
-        except KeyboardInterrupt as interrupt:
-            # skorch's callbacks ask for a stop by raising KeyboardInterrupt; a real Ctrl-C is
-            # raised in whatever code happens to run and must get through.
-            last = interrupt.__traceback__
-            while last.tb_next is not None:
-                last = last.tb_next
-            if not last.tb_frame.f_globals.get("__name__", "").startswith("skorch.callbacks"):
+        except KeyboardInterrupt:
+            # That is how skorch's EarlyStopping asks for a stop; any other is the user's.
+            if not any(_has_asked_to_stop(callback) for _, callback in self.callbacks_):
                 raise
             self.stop_training = True
+
+
+def _has_asked_to_stop(callback):
+    return isinstance(callback, EarlyStopping) and callback.misses_ == callback.patience
+
+
+class Schedule(Callback):
+    """Base of the schedules of the methods: what the objective is given in each round.
+
+    A method's rounds are the epochs of its net. A schedule reads the module and the objective and
+    writes to neither: what it makes for a round is what :meth:`refresh` returns.
+    """
+
+    def refresh(self, net):
+        """Return the ``targets`` of the round that begins; None leaves those of the last one.
+
+        It may look at all rows, record figures (``net.history.record``) and stop the training
+        (``net.stop_training = True``). Before the first round ``len(net.history)`` is 1.
+        """
+
+    def on_epoch_begin(self, net, **kwargs):
+        targets = self.refresh(net)
+        if targets is not None:
+            net.targets = targets
+
+
+class Snapshot:
+    """The weights of some modules at a moment, to go back to.
+
+    Parameters
+    ----------
+    *modules : nn.Module
+    """
+
+    def __init__(self, *modules):
+        self.modules = modules
+        self.keep()
+
+    def keep(self):
+        """Take the weights as they are now."""
+        self.states = [copy.deepcopy(module.state_dict()) for module in self.modules]
+
+    def restore(self):
+        """Give the modules the weights that were kept."""
+        for module, state in zip(self.modules, self.states, strict=True):
+            module.load_state_dict(state)
 
 
 class BestEpoch(Callback):
@@ -129,13 +234,13 @@ class BestEpoch(Callback):
         self.patience = patience
 
     def on_train_begin(self, net, **kwargs):
-        self.loss_, self.state_, self.waited_ = math.inf, None, 0
+        self.loss_, self.waited_ = math.inf, 0
+        self.snapshot_ = Snapshot(net.module_, net.criterion_)
 
     def on_epoch_end(self, net, **kwargs):
         loss = net.history[-1]["train_loss"]
         if loss < self.loss_:
-            parts = net.module_, net.criterion_
-            self.state_ = [copy.deepcopy(part.state_dict()) for part in parts]
+            self.snapshot_.keep()
             self.loss_, self.waited_ = loss, 0
             return
         self.waited_ += 1
@@ -143,8 +248,7 @@ class BestEpoch(Callback):
             net.stop_training = True
 
     def on_train_end(self, net, **kwargs):
-        for part, state in zip((net.module_, net.criterion_), self.state_, strict=True):
-            part.load_state_dict(state)
+        self.snapshot_.restore()
 
 
 class Progress(Callback):

@@ -1,5 +1,8 @@
 """Rows of X as float32 tensors: batches for training, fixed blocks for inference."""
 
+import functools
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -140,8 +143,16 @@ def shuffled_order(n_samples, n_features, generator):
     return torch.cat(parts)
 
 
+class Batch(NamedTuple):
+    """Rows x (b, d), which ones they are, index (b,), and, where there are several, their kind."""
+
+    x: torch.Tensor
+    index: torch.Tensor
+    kind: object = None
+
+
 class Batches:
-    """Iterable over the batches (x_i, i) of one epoch.
+    """Iterable over the batches of one epoch.
 
     With ``steps=None`` an epoch visits every row once in a new order, in batches whose sizes
     differ by at most one (no tiny last batch). With ``steps=s`` an epoch is `s` batches from one
@@ -173,7 +184,7 @@ class Batches:
 
     def __iter__(self):
         for index in self._indices():
-            yield self.rows.take(index), index.to(self.rows.device)
+            yield Batch(self.rows.take(index), index.to(self.rows.device))
 
     def _indices(self):
         if self.steps is None:
@@ -186,3 +197,8 @@ class Batches:
                 self._order, self._position = self._new_order(), 0
             yield self._order[(self._position + torch.arange(b)) % n]
             self._position += b
+
+
+def in_rounds(steps, *, max_steps=None, reshuffle=False):
+    """Return what makes batches in rounds of so many steps; see :class:`Batches`."""
+    return functools.partial(Batches, steps=steps, max_steps=max_steps, reshuffle=reshuffle)

@@ -10,7 +10,7 @@ from sklearn_deepcluster._engine._device import keep_freed_memory
 from sklearn_deepcluster._engine._net import Callback, IndexedNet, Progress
 from sklearn_deepcluster._engine._rows import Batches, map_blocks
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
-from sklearn_deepcluster.nn import Corruption
+from sklearn_deepcluster.nn import Corruption, Stochastic
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -80,10 +80,9 @@ class Trainer:
         seed,
         stage,
         epochs,
-        steps=None,
-        max_steps=None,
-        reshuffle=False,
+        batches=Batches,
         noise=False,
+        targets=None,
         schedule=(),
     ):
         """Train `module` in place; return the net's history as a list of dicts, one per epoch.
@@ -96,18 +95,19 @@ class Trainer:
             See :class:`IndexedNet`.
         rows : Rows
         seed : int
-            For the order of the rows and the noise.
+            For the order of the rows and all that layers draw.
         stage : str
             Named by progress and errors.
         epochs : int
-        steps : int or None
-            Steps per epoch; None visits every row once.
-        max_steps : int or None
-            Steps in all, where the last epoch is to be shorter.
-        reshuffle : bool
-            With `steps`: draw a new order whenever the rows were gone through.
+        batches : callable
+            Makes the batches: called with rows, batch size and generator, it returns an object that
+            is iterated over once per epoch and gives :class:`Batch` es. Every row once an epoch by
+            default; or :func:`in_rounds`, or a method's own, such as pairs of neighbours, or
+            several kinds in turn.
         noise : bool
             Switch on the corruption layers of `module`.
+        targets : object
+            What the objective is given until a schedule says otherwise.
         schedule : sequence of skorch callbacks
             The method's own; they run before the user's.
 
@@ -116,18 +116,17 @@ class Trainer:
         FloatingPointError
             If the loss leaves the finite numbers.
         """
-        batches = Batches(
-            rows,
-            self.batch_size,
-            generator(seed),
-            steps=steps,
-            max_steps=max_steps,
-            reshuffle=reshuffle,
-        )
-        self.check_batch_norm(module, batches.smallest)
+        batches = batches(rows, self.batch_size, generator(seed))
+        self.check_batch_norm(module, getattr(batches, "smallest", self.batch_size))
         keep_freed_memory()
         net = self._net(module, objective, stage, epochs, schedule)
-        corruptions = [m for m in module.modules() if noise and isinstance(m, Corruption)]
+        net.targets = targets
+        drawing = [
+            layer
+            for part in (module, objective)
+            for layer in part.modules()
+            if isinstance(layer, Stochastic) and (noise or not isinstance(layer, Corruption))
+        ]
         draws = (
             seeded_global_rng(seed, self.device) if self.global_rng else contextlib.nullcontext()
         )
@@ -135,7 +134,7 @@ class Trainer:
             self._initialize(net)
             # One stream for all layers: each of its own would repeat the others' masks.
             stream = generator(seed + 1, self.device)
-            for layer in corruptions:
+            for layer in drawing:
                 layer.generator = stream
             try:
                 net.notify("on_train_begin", X=None, y=None)
@@ -144,7 +143,7 @@ class Trainer:
                 if not all(torch.isfinite(p).all() for p in module.parameters()):
                     raise net.diverged("the weights are not finite")
             finally:
-                for layer in corruptions:
+                for layer in drawing:
                     layer.generator = None
                 module.eval()
                 module.zero_grad()  # gradients take as much memory as the weights

@@ -1,39 +1,54 @@
 """Fit, predict, transform and score of deep clusterers, written once.
 
-A method implements ``_optimize(task)``, the algorithm box, and, where it has a soft assignment,
-``_log_proba``; everything else is here.
+What the author of a method has to know; all else is private to the base:
+
+``_network``
+    Name of the parameter that holds the network: "autoencoder", or "encoder" where a method does
+    without a decoder and so takes untrained networks, too.
+``_default_network(sample_shape)``
+    The network where that parameter is None.
+``_keeps_decoder``
+    Whether the decoder is trained along and serves ``inverse_transform``.
+``_check(given)``
+    Checks of this method, before any training; returns what it uses of y. See ``Given``.
+``_adapt(module, settings, rng)``
+    Turns the module of the network into that of the method; also when a saved model is loaded.
+``_optimize(task)``
+    The algorithm: trains, and returns an ``Outcome``. See ``Task``.
+``_log_proba(z, head)``
+    Log-probabilities of the clusters, where there are any; or else the nearest centre has a row.
+``_score_runs(runs)``
+    By what the best of ``n_init`` runs is chosen, of which all are there to be compared.
 """
 
 import copy
-import functools
+import dataclasses
 import numbers
 import os
 import warnings
 
 import numpy as np
 import torch
-from sklearn.base import ClusterMixin, clone
+from sklearn.base import ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from sklearn_deepcluster._engine import (
-    Rows,
-    draw_seed,
-    map_blocks,
-    random_stream,
-)
+from sklearn_deepcluster._engine import Rows, draw_seed, generator, map_blocks, random_stream
+from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
-from sklearn_deepcluster.cluster._init import NAMES, check_init, cluster_means, initial_clusters
-from sklearn_deepcluster.cluster._task import Run, Task
+from sklearn_deepcluster.cluster._network import First, network_of, reads_sequences
+from sklearn_deepcluster.cluster._start import NAMES, Start, cluster_means
+from sklearn_deepcluster.cluster._task import Given, Run, Task
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
-from sklearn_deepcluster.representation._base import BaseAutoencoder, decode
-from sklearn_deepcluster.representation._cache import fit_cached
-from sklearn_deepcluster.utils._sklearn import HasMethods, _fit_context
+from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepresentation, decode
+from sklearn_deepcluster.representation._encoders import BaseEncoder
+from sklearn_deepcluster.utils._sklearn import HasMethods, StrOptions, _fit_context
 
 
 class BaseDeepClusterer(ClusterMixin, TorchEstimator):
@@ -43,22 +58,51 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         **TRAINING_CONSTRAINTS,
         "n_clusters": POSITIVE_INT,
         "autoencoder": [BaseAutoencoder, FrozenEstimator, None],
-        "init": "no_validation",
+        "encoder": [BaseEncoder, BaseRepresentation, FrozenEstimator, nn.Module, callable, None],
+        "init": [StrOptions(set(NAMES)), "array-like", HasMethods("fit_predict")],
         "n_init": POSITIVE_INT,
         "n_jobs": [numbers.Integral, None],
         "memory": [str, os.PathLike, HasMethods("cache"), None],
     }
 
-    # The parameter that holds the representation.
-    _slot = "autoencoder"
-    # What may be frozen there.
-    _representations = BaseAutoencoder
-    # The fitted arrays that ``_assign`` works with; ``_optimize`` returns them.
-    _head_attributes = ("cluster_centers_",)
-    # Whether the decoder is kept (and trained) in the clustering phase.
+    _network = "autoencoder"
     _keeps_decoder = False
-    # The strings that `init` may be.
-    _init_names = NAMES
+
+    def _default_network(self, sample_shape):
+        """The network for None, given the shape of a sample; None where it is not known yet."""
+        return Autoencoder()
+
+    def _check(self, given):
+        """Check what depends on X or on other parameters; return what the method uses of y.
+
+        Parameters
+        ----------
+        given : Given
+        """
+
+    def _adapt(self, module, settings, rng):
+        """Turn the module of the network into that of the method.
+
+        Parameters
+        ----------
+        module : AutoencoderModule
+            To be changed in place, or wrapped.
+        settings : dict
+            Parameters by name; of a saved model, those that it was fitted with.
+        rng : torch.Generator
+            For new weights.
+
+        Returns
+        -------
+        module : AutoencoderModule
+        """
+        if not self._keeps_decoder:
+            module.decoder = None
+        return module
+
+    def _score_runs(self, runs):
+        """Score of each :class:`Run`, without labels; higher is better."""
+        return [-run.scatter for run in runs]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -66,15 +110,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _default_representation(self):
-        return Autoencoder()
-
-    def _given(self):
-        """What the user gave as representation."""
-        return getattr(self, self._slot)
-
     def set_params(self, **params):
-        """Set parameters; those of the representation work for the default one too.
+        """Set parameters; those of the network work for the default one too.
 
         Parameters
         ----------
@@ -89,19 +126,19 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         ValueError
             If a parameter is not known, or belongs to a frozen representation.
         """
-        slot = self._slot
-        nested = [key for key in params if key.startswith(f"{slot}__")]
+        name = self._network
+        nested = [key for key in params if key.startswith(f"{name}__")]
         if nested:
-            given = params.get(slot, self._given())
+            given = params.get(name, getattr(self, name))
             if isinstance(given, FrozenEstimator):
                 raise ValueError(
-                    f"{nested[0]} cannot be set: the {slot} is frozen. Give an unfrozen "
+                    f"{nested[0]} cannot be set: the {name} is frozen. Give an unfrozen "
                     "one to search its parameters."
                 )
             if given is None:
-                params[slot] = given = self._default_representation()
+                params[name] = given = self._default_network(None)
             if not hasattr(given, "set_params"):
-                raise ValueError(f"{nested[0]} cannot be set: {slot}={given!r}.")
+                raise ValueError(f"{nested[0]} cannot be set: {name}={given!r}.")
         return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -129,21 +166,21 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         FloatingPointError
             If the training of every run diverges.
         """
-        resume = self.warm_start and hasattr(self, "module_")
-        X = self._check_X(X, reset=not resume)
-        self._check_params(X, resume)
-        y = self._check_y(X, y)
+        resumed = self.warm_start and hasattr(self, "module_")
+        samples = self._read(X, reset=not resumed)
         stream = random_stream(self.random_state)
         seeds = [draw_seed(stream) for _ in range(self.n_init)]
+        network = network_of(self, samples.sample_shape)
+        given = Given(samples, y, network, resumed)
+        self._check_all(given, _run_seeds(seeds[0])[0])
+        given = dataclasses.replace(given, y=self._check(given))
         if self.n_init == 1:
-            runs = [self._run(X, y, seeds[0], resume)]
+            runs = [self._run(given, seeds[0])]
         else:
             runs = Parallel(n_jobs=self.n_jobs)(
-                delayed(_try_run)(self, X, y, seed, resume) for seed in seeds
+                delayed(_try_run)(self, given, seed) for seed in seeds
             )
-        best = _best_run(runs)
-        for name, value in best.fitted.items():
-            setattr(self, name, value)
+        self._become(self._best_run(runs).fitted)
         n_empty = self.n_clusters - len(np.unique(self.labels_))
         if n_empty:
             warnings.warn(
@@ -153,147 +190,105 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             )
         return self
 
-    def _check_params(self, X, resume):
-        """Check what depends on X or on other parameters, before any training."""
-        if len(X) < self.n_clusters:
-            raise ValueError(f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}.")
-        given = self._given()
-        if isinstance(given, FrozenEstimator):
-            fitted = given.estimator
-            if not isinstance(fitted, self._representations):
-                kind = "an autoencoder" if self._slot == "autoencoder" else "a representation"
-                raise ValueError(f"{self._slot}={given!r} does not hold {kind}.")
-            check_is_fitted(fitted, "module_")
-            if fitted.n_features_in_ != X.shape[1]:
-                raise ValueError(
-                    f"{self._slot} was fitted on {fitted.n_features_in_} features; "
-                    f"X has {X.shape[1]}."
-                )
-        else:
-            self._source()._validate_params()
-        if self.batch_size == 1:
-            self._trainer().check_batch_norm(self._rebuild_module(), smallest=1)
-        if resume and len(self.cluster_centers_) != self.n_clusters:
+    def _read(self, X, *, reset):
+        sequential, shape = reads_sequences(self)
+        return read(self, X, reset=reset, sequential=sequential, sample_shape=shape)
+
+    def _check_all(self, given, seed):
+        """The checks of all methods; `seed` is that of the first run's network."""
+        n_samples = len(given.samples)
+        if n_samples < self.n_clusters:
+            raise ValueError(f"n_samples={n_samples} should be >= n_clusters={self.n_clusters}.")
+        if not given.resumed:
+            given.network.check(given.samples, seed)
+        elif len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("warm_start cannot go on with another n_clusters.")
-        self._check_init(X)
+        trainer = self._trainer()
+        if self.batch_size == 1:
+            trainer.check_batch_norm(self._module_for(given), smallest=1)
+        if hasattr(self, "init"):
+            Start(self.init, self.n_clusters).check(given.network.width)
 
-    def _check_init(self, X):
-        check_init(self.init, self.n_clusters, self._known_width(X), self._init_names)
-
-    def _known_width(self, X):
-        """Number of components where it is known before training, else None."""
-        source = self._source()
-        if isinstance(self._given(), FrozenEstimator):
-            return source.n_components_
-        # Of a user's module it is known once it is built.
-        of_user = getattr(source, "module", None) is not None
-        return None if of_user else source.n_components
-
-    def _check_y(self, X, y):
-        """Hook: what of the labels y a method uses, checked; None for all but semi-supervised."""
-        return None
-
-    def _source(self):
-        """The representation, unwrapped if it is frozen, the default one if it is None."""
-        given = self._given()
-        if isinstance(given, FrozenEstimator):
-            return given.estimator
-        return self._default_representation() if given is None else given
-
-    def _representation(self, X, seed):
-        """Return a fitted representation: frozen, from the cache, or fitted now."""
-        if isinstance(self._given(), FrozenEstimator):
-            return self._source()
-        source = clone(self._source())
-        reusable = source._costly and (
-            self.random_state is not None or source.random_state is not None
-        )
-        inherited = {"device": self.device, "precision": self.precision, "random_state": seed}
-        for name, value in inherited.items():
-            if getattr(source, name) in (None, "auto"):
-                source.set_params(**{name: value})
-        X = X.reshape(len(X), *self.sample_shape_)
-        verbose = max(self.verbose, source.verbose)
-        return fit_cached(source, X, self.memory if reusable else None, verbose)
+    def _module_for(self, given):
+        """A module like the one that will be trained, to look at."""
+        if given.resumed:
+            return self.module_
+        module = copy.deepcopy(given.network.build(given.samples))
+        return self._adapt(module, self.get_params(deep=False), generator(0))
 
     def _rebuild_module(self):
         """Build the module anew for saved weights."""
-        source = clone(self._source())
-        source.n_features_in_ = self.n_features_in_
-        source.sample_shape_ = self.sample_shape_
-        module = source._rebuild_module()
-        return self._adapted(module)
+        params = self.get_params(deep=False)
+        settings = {name: getattr(self, f"{name}_", value) for name, value in params.items()}
+        module = network_of(self, self.sample_shape_).build(self._form())
+        return self._adapt(module, settings, generator(0))
 
-    def _adapted(self, module):
-        """Hook: turn the module of a representation into that of the clusterer, in place."""
-        if not self._keeps_decoder:
-            module.decoder = None
-        return module
-
-    def _companion(self, module, rows, seed):
-        """Hook: what is learned from the intermediate outputs of the module, or None.
-
-        Returns
-        -------
-        companion : CompanionLoss or None
-        """
-        return None
-
-    def _run(self, X, y, seed, resume):
-        """One whole run: representation, initial clustering, the method."""
-        stream = random_stream(seed)
+    def _run(self, given, seed):
+        """One whole run: network, initial clustering, the method."""
+        samples, network = given.samples, given.network
         # The seed of the representation is the first, so it depends on random_state alone.
-        seeds = [draw_seed(stream) for _ in range(3)]
-        trainer = self._trainer()
-        source = self if resume else self._representation(X, seeds[0])
-        module = self._adapted(copy.deepcopy(source.module_))
-        trainer.global_rng = self._source()._draws_globally()
-        rows = Rows(X, scale=source.scale_, device=trainer.device)
+        network_seed, start_seed, seed = _run_seeds(seed)
+        trainer = self._trainer(global_rng=network.draws_globally)
+        if given.resumed:
+            module = copy.deepcopy(self.module_)
+            kept = network.reconstruction
+            first = First(module, self.scale_, self.n_components_, reconstruction=kept)
+        else:
+            first = network.first(samples, network_seed, self)
+            settings = self.get_params(deep=False)
+            first.module = self._adapt(first.module, settings, generator(network_seed))
+        rows = Rows(samples.X, scale=first.scale, device=trainer.device)
         task = Task(
-            module=module.to(trainer.device),
+            module=first.module.to(trainer.device),
+            n_components=first.n_components,
             rows=rows,
             trainer=trainer,
-            seed=seeds[2],
-            initial_clusters=functools.partial(
-                initial_clusters,
-                self.cluster_centers_ if resume else self.init,
-                n_clusters=self.n_clusters,
-                seed=seeds[1],
-            ),
+            seed=seed,
+            start=Start(getattr(self, "init", "k-means"), self.n_clusters, start_seed),
             stage=f"{type(self).__name__}: clustering",
-            reconstruction=self._source()._loss(),
-            y=y,
-            head=self._head(trainer.device) if resume else None,
-            companion=self._companion(module, rows, seeds[2]),
+            reconstruction=first.reconstruction,
+            y=given.y,
+            head=self._head(trainer.device) if given.resumed else None,
         )
-        head, epochs = self._optimize(task)
-        labels, z = self._assign_rows(module, head, rows)
-        centers = head.get("cluster_centers_")
-        if centers is None:
+        outcome = self._optimize(task)
+        return self._finished(given, first, task, outcome)
+
+    def _finished(self, given, first, task, outcome):
+        """The fitted state that a run has led to, and how good it is."""
+        labels, z = self._assign_rows(task.module, outcome.head, task.rows)
+        head = fitted_head(outcome.head)
+        if "cluster_centers_" not in head:
             empty = np.broadcast_to(z.mean(axis=0), (self.n_clusters, z.shape[1]))
-            centers = cluster_means(z, labels, empty)
-        centers = centers.cpu().numpy()
+            head["cluster_centers_"] = cluster_means(z, labels, empty).numpy()
         variance = float(z.var(axis=0, dtype=np.float64).sum()) or 1.0
-        history = _history(epochs)
-        if not resume and hasattr(source, "history_"):
-            history["pretraining_loss"] = list(source.history_["loss"])
+        history = _history(outcome.history)
+        if first.losses is not None:
+            history["pretraining_loss"] = list(first.losses)
+        seen = given.samples.fitted
+        if given.resumed:
+            seen = {name: value for name, value in vars(self).items() if name in _OF_SAMPLES}
         fitted = {
-            "module_": module,
-            "cluster_centers_": centers,
+            **seen,
+            "module_": task.module,
             "labels_": labels,
             "history_": history,
             "loss_": history["loss"][-1],
             "n_iter_": len(history["loss"]),
-            "scale_": source.scale_,
-            "n_components_": source.n_components_,
+            "scale_": first.scale,
+            "n_components_": first.n_components,
             "embedding_variance_": variance,
+            **head,
+            **outcome.attributes,
         }
-        fitted |= {k: v for k, v in fitted_head(head).items() if k != "cluster_centers_"}
-        return Run(fitted, score=self._restart_score(fitted, z))
+        return Run(fitted, scatter=_mean_gap(z, head["cluster_centers_"]) / variance)
 
-    def _restart_score(self, fitted, z):
-        """Hook: by what the best of `n_init` runs is chosen, without labels; higher is better."""
-        return -_mean_gap(z, fitted["cluster_centers_"]) / fitted["embedding_variance_"]
+    def _best_run(self, runs):
+        """The best of the runs that did not diverge: none with fewer clusters than another."""
+        finished = [run for run in runs if isinstance(run, Run)]
+        if not finished:
+            raise runs[-1]
+        ranks = zip([run.n_found for run in finished], self._score_runs(finished), strict=True)
+        return max(zip(ranks, finished, strict=True), key=lambda ranked: ranked[0])[1]
 
     def _assign(self, z, head):
         """Labels of embedded rows z (b, e): the most probable, or else the nearest, cluster."""
@@ -322,10 +317,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
     def _head(self, device):
         """What maps the embedding to clusters, name of the fitted attribute -> Tensor."""
-        return {
-            name: torch.from_numpy(np.array(getattr(self, name))).to(device)
-            for name in self._head_attributes
-        }
+        return FittedHead(self, device)
 
     def predict(self, X):
         """Assign each sample to a cluster.
@@ -360,7 +352,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             lambda block: self._log_proba(module.encode(block), head).exp(), rows
         ).numpy()
 
-    @available_if(lambda self: self._keeps_decoder)
+    @available_if(lambda self: self._has_decoder())
     def inverse_transform(self, Z):
         """Decode embeddings; of ``cluster_centers_`` it gives a prototype of each cluster.
 
@@ -375,6 +367,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         """
         check_is_fitted(self, "module_")
         return decode(self, Z)
+
+    def _has_decoder(self):
+        """Whether there is a decoder: as fitted, and before that as the parameters say."""
+        if hasattr(self, "module_"):
+            return self.module_.decoder is not None
+        return self._keeps_decoder
 
     def score(self, X, y=None):
         r"""Negative mean squared distance to the nearest centre, over the training variance.
@@ -399,6 +397,23 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         return -_mean_gap(z, self.cluster_centers_) / self.embedding_variance_
 
 
+class FittedHead(dict):
+    """The head of a fitted estimator: its attributes as tensors, made when asked for."""
+
+    def __init__(self, estimator, device):
+        super().__init__()
+        self.estimator, self.device = estimator, device
+
+    def __missing__(self, name):
+        value = np.array(getattr(self.estimator, name))
+        self[name] = torch.from_numpy(value).to(self.device)
+        return self[name]
+
+
+# Fitted attributes that tell of the samples alone: they stay when a fit goes on.
+_OF_SAMPLES = ("n_features_in_", "sample_shape_", "feature_names_in_")
+
+
 def _mean_gap(z, centers):
     """Mean squared distance of the rows of z to the nearest centre."""
     return float(pairwise_distances_argmin_min(z, centers, metric="sqeuclidean")[1].mean())
@@ -418,16 +433,15 @@ def _history(epochs):
     return history | {name: [row[name] for row in epochs if name in row] for name in names}
 
 
-def _try_run(estimator, X, y, seed, resume):
+def _run_seeds(seed):
+    """Seeds of the network, the initial clustering and the clustering phase of a run."""
+    stream = random_stream(seed)
+    return [draw_seed(stream) for _ in range(3)]
+
+
+def _try_run(estimator, given, seed):
     """One of several runs: a diverged one is returned as its error, to be left out."""
     try:
-        return estimator._run(X, y, seed, resume)
+        return estimator._run(given, seed)
     except FloatingPointError as error:
         return error
-
-
-def _best_run(runs):
-    finished = [run for run in runs if isinstance(run, Run)]
-    if not finished:
-        raise runs[-1]
-    return max(finished, key=lambda run: run.rank)

@@ -1,9 +1,11 @@
 """Unsupervised companion objectives: what the layers of a network are told of its clusters.
 
 Reference: Trosten, "Deep Image Clustering with Tensor Kernels and Unsupervised Companion
-Objectives" (master's thesis, UiT, 2019). A clusterer has them by giving a :class:`CompanionLoss`
-from its hook ``_companion``; its objective then needs a method ``assignments``.
+Objectives" (master's thesis, UiT, 2019). A clusterer has them by giving its task a
+:class:`CompanionLoss`; its objective then needs a method ``assignments``.
 """
+
+import dataclasses
 
 import torch
 from torch import nn
@@ -129,12 +131,19 @@ class WithCompanion(nn.Module):
         self.objective = objective
         self.companion = companion
 
-    def forward(self, outputs, x, index):
+    def forward(self, step):
         """Return the terms of the loss for a batch."""
         n = self.companion.n_outputs
-        terms = self.objective(outputs[:-n], x, index)
-        value = self.companion(self.objective.assignments(outputs[0]), outputs[-n:])
+        terms = self.objective(dataclasses.replace(step, outputs=step.outputs[:-n]))
+        u = self.objective.assignments(step.outputs[0])
+        value = self.companion(u, step.outputs[-n:])
         return {**terms, "loss": terms["loss"] + self.companion.lam * value, "companion": value}
+
+    def after_step(self, step):
+        """What the objective does once the weights have moved."""
+        after_step = getattr(self.objective, "after_step", None)
+        if after_step is not None:
+            after_step(dataclasses.replace(step, outputs=step.outputs[: -self.companion.n_outputs]))
 
 
 def output_widths(module, rows):

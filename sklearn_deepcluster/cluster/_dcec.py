@@ -159,5 +159,5 @@ class DCEC(IDEC):
     (3, 8, 8)
     """
 
-    def _default_representation(self):
+    def _default_network(self, sample_shape):
         return ConvAutoencoder()

@@ -8,41 +8,28 @@ Implemented: the three terms of the loss with the factors of the authors' code (
 that of the code; the best epoch is restored always, not only when the training stops early.
 """
 
-import dataclasses
 import numbers
 
 import torch
-from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from sklearn_deepcluster._engine import (
     BestEpoch,
-    Callback,
     GradientNormClipping,
+    Step,
     generator,
+    in_rounds,
     map_blocks,
 )
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._init import NAMES
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer, softmax_log_proba
+from sklearn_deepcluster.cluster._start import NAMES, learn_clusters, random_softmax
+from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
 from sklearn_deepcluster.losses import ddc_terms
-from sklearn_deepcluster.nn import linear
 from sklearn_deepcluster.representation import ConvEncoder, GRUEncoder, MLPEncoder
-from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepresentation
-from sklearn_deepcluster.representation._encoders import BaseEncoder, Untrained
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
-
-# The clusters to start from are found in at most so many rows, as the time of a graph is quadratic
-# in them: of 60,000 images of MNIST it takes a fifth of the fit. If so many rows are more bytes
-# as float32, in fewer, but then still in so many.
-START_ROWS, START_BYTES, WIDE_START_ROWS = 60_000, 2**28, 10_000
-# They are learned in rounds of so many steps: for 200, or one pass where that is more, and on until
-# in a round the network agrees with them on this share of the rows, for 2,000 steps at most. Images
-# of digits get there in 200; all the way, a network learns the errors of the clusters, too.
-START_ROUND, START_STEPS, MAX_START_STEPS = 50, 200, 2000
-START_AGREEMENT = 0.94
 
 
 class DivergenceLoss(SoftmaxLayer):
@@ -61,37 +48,12 @@ class DivergenceLoss(SoftmaxLayer):
         self.sigma_scale = sigma_scale
         self.bandwidth = bandwidth
 
-    def forward(self, outputs, x, index):
+    def forward(self, step):
         """Return the terms of the loss for a batch."""
-        z = outputs[0]
+        z = step.outputs[0]
         kernel = batch_kernel(squared_distance_matrix(z, z), self.sigma_scale, self.bandwidth)
         terms = ddc_terms(self.assignments(z), kernel)
         return {"loss": sum(terms.values()), **terms}
-
-
-class LabelLoss(SoftmaxLayer):
-    """Cross-entropy of a soft-max layer and given labels, int64 Tensor (n,) of all rows."""
-
-    def __init__(self, weight, bias, labels):
-        super().__init__(weight, bias)
-        self.labels = labels
-
-    def forward(self, outputs, x, index):
-        """Return the loss of a batch, and on which share of the rows it agrees with the labels."""
-        log_proba, labels = self.log_proba(outputs[0]), self.labels[index]
-        agreement = (log_proba.argmax(1) == labels).float().mean()
-        return {"loss": nn.functional.nll_loss(log_proba, labels), "agreement": agreement}
-
-
-class StopAtAgreement(Callback):
-    """Stop once so many rounds were made, and the last one agreed well enough."""
-
-    def __init__(self, rounds):
-        self.rounds = rounds
-
-    def on_epoch_end(self, net, **kwargs):
-        agrees = net.history[-1]["agreement"] >= START_AGREEMENT
-        net.stop_training |= agrees and len(net.history) >= self.rounds
 
 
 class DDC(BaseDeepClusterer):
@@ -265,12 +227,7 @@ class DDC(BaseDeepClusterer):
     """
 
     _parameter_constraints = {
-        **{
-            name: constraint
-            for name, constraint in BaseDeepClusterer._parameter_constraints.items()
-            if name != "autoencoder"
-        },
-        "encoder": [BaseEncoder, BaseRepresentation, FrozenEstimator, nn.Module, callable, None],
+        **BaseDeepClusterer._parameter_constraints,
         "init": [StrOptions(set(NAMES)), HasMethods("fit_predict"), None],
         "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
         "bandwidth": [StrOptions({"code", "mvc", "thesis"})],
@@ -279,9 +236,7 @@ class DDC(BaseDeepClusterer):
         "patience": [*POSITIVE_INT, None],
         "clip_norm": [Interval(numbers.Real, 0, None, closed="neither"), None],
     }
-    _slot = "encoder"
-    _representations = BaseRepresentation
-    _head_attributes = ("coef_", "intercept_")
+    _network = "encoder"
 
     def __init__(
         self,
@@ -334,55 +289,31 @@ class DDC(BaseDeepClusterer):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _default_representation(self):
-        """The network for None; which one it is depends on X."""
-        if not hasattr(self, "sample_shape_"):
+    def _default_network(self, sample_shape):
+        if sample_shape is None:
             raise ValueError(
                 "encoder=None depends on X. Give MLPEncoder(), ConvEncoder() or another encoder to "
                 "set or search its parameters."
             )
-        return ConvEncoder() if len(self.sample_shape_) > 1 else MLPEncoder()
+        return ConvEncoder() if len(sample_shape) > 1 else MLPEncoder()
 
-    def _source(self):
-        source = super()._source()
-        if isinstance(source, BaseRepresentation):
-            return source
-        return Untrained(source, sequential=self._sequential)
-
-    @property
-    def _sequential(self):
-        return isinstance(self.encoder, BaseEncoder) and self.encoder.sequential
-
-    @property
-    def _sequence_shape(self):
-        # A module of the user may have whatever attributes it likes.
-        return self.encoder.sample_shape if isinstance(self.encoder, BaseEncoder) else None
-
-    def _check_params(self, X, resume):
-        super()._check_params(X, resume)
-        if len(X) == 1:
+    def _check(self, given):
+        if len(given.samples) == 1:
             raise ValueError("n_samples=1: the loss compares rows, so 2 at least are needed.")
         if self.batch_size < self.n_clusters:
             raise ValueError(
                 f"batch_size={self.batch_size} should be >= n_clusters={self.n_clusters}: every "
                 "batch must have room for all clusters."
             )
-        # What does not fit the shape of X is found where the network is built.
-        frozen = isinstance(self._given(), FrozenEstimator)
-        self._check_network(self._source().module_ if frozen else self._rebuild_module())
-
-    def _check_network(self, module):
-        """Hook: check a network like the one that will be trained."""
-
-    def _check_init(self, X):
-        """Nothing to do: the constraint says it all."""
 
     def _optimize(self, task):
-        """Run the algorithm; return the soft-max layer, the loss and the history."""
-        n_samples = len(task.rows)
-        objective = DivergenceLoss(*self._start(task), self.sigma_scale, self.bandwidth)
+        if task.resumed:
+            layer = task.head["coef_"], task.head["intercept_"]
+        else:
+            layer = random_softmax(task) if self.init is None else learn_clusters(task)
+        objective = DivergenceLoss(*layer, self.sigma_scale, self.bandwidth)
         objective.to(task.trainer.device)
-        per_epoch = max(1, n_samples // self.batch_size)
+        per_epoch = max(1, len(task.rows) // self.batch_size)
         per_epoch = max(per_epoch, -(-self.min_steps // self.max_epochs))
         best = BestEpoch(self.patience)
         schedule = [best]
@@ -391,55 +322,13 @@ class DDC(BaseDeepClusterer):
         history = task.train(
             objective,
             rounds=self.max_epochs,
-            steps=per_epoch,
-            reshuffle=True,
+            batches=in_rounds(per_epoch, reshuffle=True),
             schedule=schedule,
         )
-        head = {"coef_": objective.weight.detach(), "intercept_": objective.bias.detach()}
-        return {**head, "loss_": best.loss_}, history
+        return Outcome(objective.head(), history, {"loss_": best.loss_})
 
-    def _start(self, task):
-        """Weights and biases of the soft-max layer to start from; trains the network to a start."""
-        if task.head is not None:
-            return task.head["coef_"], task.head["intercept_"]
-        with torch.no_grad():  # and without a word to the statistics of batch normalisation
-            z = task.module.eval().encode(task.rows.take(torch.zeros(2, dtype=torch.int64)))
-        layer = linear(z.shape[1], self.n_clusters, generator(task.seed))
-        head = layer.weight.detach(), layer.bias.detach()
-        if self.init is None:
-            return head
-        n_samples = len(task.rows)
-        limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
-        limit = min(limit, START_ROWS)
-        if n_samples > limit:
-            order = torch.randperm(n_samples, generator=generator(task.seed))
-            task = task.with_rows(order[:limit].sort().values)
-        objective = LabelLoss(*head, self._start_labels(task)).to(task.trainer.device)
-        task = dataclasses.replace(
-            task,
-            companion=None,
-            stage=f"{type(self).__name__}: start",
-            trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for what follows
-        )
-        least = -(-max(START_STEPS, len(task.rows) // self.batch_size) // START_ROUND)
-        task.train(
-            objective,
-            rounds=max(least, MAX_START_STEPS // START_ROUND),
-            steps=START_ROUND,
-            reshuffle=True,
-            schedule=[StopAtAgreement(least)],
-        )
-        return objective.weight.detach(), objective.bias.detach()
-
-    def _start_labels(self, task):
-        """Clusters to start from, an int64 Tensor (n,) of the rows of the task."""
-        # What a network has not learned to embed says less than the data.
-        embeds = isinstance(self._source(), BaseAutoencoder)
-        z = task.embed() if embeds else map_blocks(torch.nan_to_num, task.rows)
-        return task.initial_clusters(z)[0].to(task.trainer.device)
-
-    def _restart_score(self, fitted, z):
-        return -fitted["loss_"]
+    def _score_runs(self, runs):
+        return [-run.fitted["loss_"] for run in runs]
 
     def _log_proba(self, z, head):
         return softmax_log_proba(z, head["coef_"], head["intercept_"])
@@ -466,11 +355,12 @@ class DDC(BaseDeepClusterer):
         z = map_blocks(module.encode, rows)
         z = z[torch.randperm(len(z), generator=generator(0))]  # classes may come one by one
         head = self._head("cpu")
-        objective = DivergenceLoss(*head.values(), self.sigma_scale, self.bandwidth)
+        layer = head["coef_"], head["intercept_"]
+        objective = DivergenceLoss(*layer, self.sigma_scale, self.bandwidth)
         n_batches = max(1, len(z) // self.batch_size)
         with torch.no_grad():
             losses = [
-                objective((part,), None, None)["loss"]
+                objective(Step((part,)))["loss"]
                 for part in z[: n_batches * self.batch_size].tensor_split(n_batches)
             ]
         return -float(torch.stack(losses).double().mean())
@@ -527,7 +417,6 @@ class RDDC(DDC):
         **DDC._parameter_constraints,
         "encoder": [GRUEncoder, nn.Module, callable, None],
     }
-    _sequential = True
 
-    def _default_representation(self):
+    def _default_network(self, sample_shape):
         return GRUEncoder()

@@ -11,10 +11,10 @@ import numbers
 import torch
 from torch import nn
 
-from sklearn_deepcluster._engine import Callback
+from sklearn_deepcluster._engine import Schedule, in_rounds
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._task import watch_labels
+from sklearn_deepcluster.cluster._task import Outcome, watch_labels
 from sklearn_deepcluster.losses import (
     kl_divergence,
     student_t_log_assignment,
@@ -32,7 +32,7 @@ class ClusteringLoss(nn.Module):
             \lVert x_i - \hat x_i \rVert^2
 
     with the mean over the batch in the first term, and the second term only where the module
-    reconstructs. ``targets``, P of all rows (n, k), are set by the schedule.
+    reconstructs. The targets are P of all rows (n, k).
 
     Parameters
     ----------
@@ -47,24 +47,23 @@ class ClusteringLoss(nn.Module):
         self.centers = nn.Parameter(centers.clone())
         self.alpha = alpha
         self.gamma = gamma
-        self.targets = None
 
     def assignments(self, z):
         """Soft assignments (b, k) of embedded rows z (b, e)."""
         return student_t_log_assignment(z, self.centers, self.alpha).exp()
 
-    def forward(self, outputs, x, index):
+    def forward(self, step):
         """Return the terms of the loss for a batch."""
-        z, reconstruction = outputs
+        z, reconstruction = step.outputs
         log_q = student_t_log_assignment(z, self.centers, self.alpha)
-        kl = kl_divergence(self.targets[index], log_q)
+        kl = kl_divergence(step.targets[step.index], log_q)
         if reconstruction is None:
             return {"loss": self.gamma * kl, "kl": kl}
-        error = nn.functional.mse_loss(reconstruction, x)
+        error = nn.functional.mse_loss(reconstruction, step.x)
         return {"loss": self.gamma * kl + error, "kl": kl, "reconstruction": error}
 
 
-class TargetRefresh(Callback):
+class TargetRefresh(Schedule):
     """Before each round: embed all rows, renew the targets, stop if few labels changed."""
 
     def __init__(self, task, objective, tol):
@@ -73,15 +72,16 @@ class TargetRefresh(Callback):
         self.tol = tol
         self.labels_ = None
 
-    def on_epoch_begin(self, net, **kwargs):
+    def refresh(self, net):
         centers = self.objective.centers.detach()
         with torch.no_grad():
             z = self.task.embed().to(centers.device)
             q = student_t_log_assignment(z, centers, self.objective.alpha).exp()
-            self.objective.targets = target_distribution(q)
+            targets = target_distribution(q)
         labels = q.argmax(1)
         watch_labels(net, self.labels_, labels, self.tol)
         self.labels_ = labels
+        return targets
 
 
 class DEC(BaseDeepClusterer):
@@ -291,24 +291,25 @@ class DEC(BaseDeepClusterer):
         self.random_state = random_state
 
     def _optimize(self, task):
-        """Run the algorithm; return the centres and the history."""
         n_samples = len(task.rows)
         per_epoch = -(-n_samples // min(self.batch_size, n_samples))
         interval = self.update_interval
         if interval == "auto":
             interval = min(140, max(30, per_epoch // 2))
         steps = per_epoch * n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
-        _, centers = task.initial_clusters(task.embed())
+        if task.resumed:
+            centers = task.head["cluster_centers_"]
+        else:
+            _, centers = task.start.clusters(task.embed())
         objective = ClusteringLoss(centers, self.alpha, self._gamma())
         objective.to(task.trainer.device)
         history = task.train(
             objective,
             rounds=-(-steps // interval),
-            steps=interval,
-            max_steps=steps,
+            batches=in_rounds(interval, max_steps=steps),
             schedule=[TargetRefresh(task, objective, self.tol)],
         )
-        return {"cluster_centers_": objective.centers.detach()}, history
+        return Outcome({"cluster_centers_": objective.centers.detach()}, history)
 
     def _gamma(self):
         return 1.0

@@ -9,6 +9,7 @@ initialisation.
 """
 
 import numbers
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +18,11 @@ from sklearn.cluster import KMeans
 from sklearn.metrics.cluster import contingency_matrix
 from torch import nn
 
-from sklearn_deepcluster._engine import Callback
+from sklearn_deepcluster._engine import Schedule, in_rounds
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._init import cluster_means
+from sklearn_deepcluster.cluster._start import cluster_means
+from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.losses import dekm_targets, scatter_rotation, within_scatter
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
@@ -31,32 +33,36 @@ class RotatedTargetLoss(nn.Module):
     .. math:: L = \frac{1}{e} \sum_{i \in B} \lVert V^T f(x_i) - y'_i \rVert^2
 
     The sum over the batch and the mean over the e coordinates are those of the authors' code.
-    Rotation V (e, e) and targets y' (n, e) are set by the schedule; with ``dims`` only these
-    coordinates count (the literal objective: the others are copies of themselves).
     """
 
-    def __init__(self):
-        super().__init__()
-        self.rotation = None
-        self.targets = None
-        self.dims = None
-
-    def forward(self, outputs, x, index):
+    def forward(self, step):
         """Return the loss of a batch."""
-        difference = outputs[0] @ self.rotation - self.targets[index]
-        if self.dims is not None:
-            difference = difference[:, self.dims]
-        loss = difference.square().sum() / self.targets.shape[1]
+        made = step.targets
+        difference = step.outputs[0] @ made.rotation - made.targets[step.index]
+        if made.dims is not None:
+            difference = difference[:, made.dims]
+        loss = difference.square().sum() / made.targets.shape[1]
         # The net averages terms over rows; a sum over the batch is recorded per row.
-        return {"loss": loss, "target_error": (loss / len(x)).detach()}
+        return {"loss": loss, "target_error": (loss / len(step.x)).detach()}
 
 
-class KMeansRefresh(Callback):
+class RotatedTargets(NamedTuple):
+    """Rotation V (e, e) and targets y' (n, e) of all rows.
+
+    With ``dims`` only these coordinates count (the literal objective: the others are copies of
+    themselves).
+    """
+
+    rotation: torch.Tensor
+    targets: torch.Tensor
+    dims: list | None = None
+
+
+class KMeansRefresh(Schedule):
     """Before each round: k-means on the embedding, rotation, new targets; stop if settled."""
 
-    def __init__(self, task, objective, estimator):
+    def __init__(self, task, estimator):
         self.task = task
-        self.objective = objective
         self.estimator = estimator
         self.random = np.random.RandomState(task.seed)
         self.labels_ = None
@@ -66,7 +72,7 @@ class KMeansRefresh(Callback):
         """k-means on the present embedding; return (embedding, labels, centres)."""
         z = self.task.embed()
         if self.centers_ is None:
-            _, start = self.task.initial_clusters(z)
+            start = self._start(z)
             kmeans = KMeans(len(start), init=start.numpy(), n_init=1)
         elif self.estimator.kmeans_n_init is None:
             kmeans = KMeans(len(self.centers_), init=self.centers_.numpy(), n_init=1)
@@ -80,16 +86,22 @@ class KMeansRefresh(Callback):
         centers = cluster_means(z.numpy(), kmeans.labels_, kmeans.cluster_centers_)
         return z, kmeans.labels_.astype(np.int64), centers
 
-    def on_epoch_begin(self, net, **kwargs):
+    def _start(self, z):
+        """The centres that the first k-means starts from."""
+        if self.task.resumed:
+            return self.task.head["cluster_centers_"].cpu()
+        return self.task.start.clusters(z)[1]
+
+    def refresh(self, net):
         z, labels, centers = self.cluster()
         if self.labels_ is not None:
             change = label_change(self.labels_, labels)
             net.history.record("label_change", change)
             net.stop_training |= change < self.estimator.tol
         self.labels_, self.centers_ = labels, centers
-        self._set_targets(z, torch.from_numpy(labels), centers)
+        return self._targets(z, torch.from_numpy(labels), centers)
 
-    def _set_targets(self, z, labels, centers):
+    def _targets(self, z, labels, centers):
         target, e = self.estimator.target, z.shape[1]
         rotation = torch.eye(e, dtype=torch.float32)
         if not target.endswith("-raw"):
@@ -99,9 +111,9 @@ class KMeansRefresh(Callback):
             dims = [int(self.random.randint(e))]
         y = z @ rotation
         device = self.task.trainer.device
-        self.objective.rotation = rotation.to(device)
-        self.objective.targets = dekm_targets(y, (centers @ rotation)[labels], dims).to(device)
-        self.objective.dims = None if self.estimator.anchor else dims
+        targets = dekm_targets(y, (centers @ rotation)[labels], dims).to(device)
+        counted = None if self.estimator.anchor else dims
+        return RotatedTargets(rotation.to(device), targets, counted)
 
 
 def label_change(old, new):
@@ -329,13 +341,14 @@ class DEKM(BaseDeepClusterer):
         self.random_state = random_state
 
     def _optimize(self, task):
-        """Run the algorithm; return the centres and the history."""
-        objective = RotatedTargetLoss()
-        rounds = KMeansRefresh(task, objective, self)
+        rounds = KMeansRefresh(task, self)
         history = task.train(
-            objective, rounds=self.max_iter, steps=self.update_interval, schedule=[rounds]
+            RotatedTargetLoss(),
+            rounds=self.max_iter,
+            batches=in_rounds(self.update_interval),
+            schedule=[rounds],
         )
         if "train_loss" in history[-1]:
             # The rounds ran out: the encoder has moved since the last k-means.
             rounds.centers_ = rounds.cluster()[2]
-        return {"cluster_centers_": rounds.centers_.to(task.trainer.device)}, history
+        return Outcome({"cluster_centers_": rounds.centers_.to(task.trainer.device)}, history)

@@ -15,7 +15,7 @@ import numbers
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, column_or_1d
 from torch import nn
 
 from sklearn_deepcluster.base import POSITIVE_INT
@@ -23,10 +23,11 @@ from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._softmax import (
     SoftmaxClusteringLoss,
     SoftmaxRefresh,
-    nearest_mean_softmax,
     pin,
     softmax_log_proba,
 )
+from sklearn_deepcluster.cluster._start import nearest_mean_softmax
+from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.losses import target_distribution
 from sklearn_deepcluster.representation import ConvAutoencoder
 from sklearn_deepcluster.representation._base import n_epochs
@@ -238,7 +239,6 @@ class DEPICT(BaseDeepClusterer):
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
         "tol": [Interval(numbers.Real, 0, None, closed="left")],
     }
-    _head_attributes = ("coef_", "intercept_")
     _keeps_decoder = True
 
     def __init__(
@@ -339,7 +339,7 @@ class DEPICT(BaseDeepClusterer):
         """
         return self.fit(X, y).labels_
 
-    def _default_representation(self):
+    def _default_network(self, sample_shape):
         return ConvAutoencoder(
             n_components=32,
             filters=(50, 50),
@@ -354,9 +354,9 @@ class DEPICT(BaseDeepClusterer):
             batch_size=128,
         )
 
-    def _check_params(self, X, resume):
-        super()._check_params(X, resume)
+    def _check(self, given):
         self._prior()
+        return self._classes(len(given.samples), given.y)
 
     def _prior(self):
         """The prior as float32 Tensor (k,) of sum 1, or None."""
@@ -369,12 +369,13 @@ class DEPICT(BaseDeepClusterer):
             )
         return torch.from_numpy((prior / prior.sum()).astype(np.float32))
 
-    def _check_y(self, X, y):
+    def _classes(self, n_samples, y):
         """Classes 0, 1, ... of the rows, -1 where unknown; None without labels."""
         if not self.semi_supervised or y is None:
             return None
         y = column_or_1d(y)
-        check_consistent_length(X, y)
+        if len(y) != n_samples:
+            raise ValueError(f"y has {len(y)} labels; X has {n_samples} samples.")
         if y.dtype.kind in "US":
             raise ValueError(
                 "y holds strings alone, and -1 for unlabelled rows is none: use dtype=object."
@@ -393,23 +394,22 @@ class DEPICT(BaseDeepClusterer):
         return found
 
     def _optimize(self, task):
-        """Run the algorithm; return the soft-max layer and the history."""
         device, n_samples = task.trainer.device, len(task.rows)
         z = task.embed()
-        if task.head is None:
-            labels, centers = task.initial_clusters(z)
-            head = nearest_mean_softmax(z, labels, centers)
-        else:
+        if task.resumed:
             labels = self._assign(z.to(device), task.head).cpu()
-            head = task.head["coef_"], task.head["intercept_"]
+            layer = task.head["coef_"], task.head["intercept_"]
+        else:
+            labels, centers = task.start.clusters(z)
+            layer = nearest_mean_softmax(z, labels, centers)
         known = self._known(task.y, labels, device)
-        objective = SoftmaxClusteringLoss(*head, task.reconstruction, self.lam).to(device)
-        warm_up = 0
-        if task.head is None and self.warm_up_epochs:
+        objective = SoftmaxClusteringLoss(*layer, task.reconstruction, self.lam).to(device)
+        warm_up, targets = 0, None
+        if not task.resumed and self.warm_up_epochs:
             floor = self.min_steps // 10
             warm_up = n_epochs(n_samples, self.batch_size, self.warm_up_epochs, floor)
             hard = nn.functional.one_hot(labels, self.n_clusters).float().to(device)
-            objective.targets = pin(hard, known)
+            targets = pin(hard, known)
         prior = self._ranked_prior(labels, device)
         refresh = SoftmaxRefresh(
             task,
@@ -420,8 +420,10 @@ class DEPICT(BaseDeepClusterer):
             warm_up,
         )
         epochs = n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
-        history = task.train(objective, rounds=warm_up + epochs, schedule=[refresh], noise=True)
-        return {"coef_": objective.weight.detach(), "intercept_": objective.bias.detach()}, history
+        history = task.train(
+            objective, rounds=warm_up + epochs, targets=targets, schedule=[refresh], noise=True
+        )
+        return Outcome(objective.head(), history)
 
     def _known(self, y, labels, device):
         """The labelled rows and the clusters that their classes were matched to."""

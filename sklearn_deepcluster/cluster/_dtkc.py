@@ -8,6 +8,7 @@ unfoldings with more rows than columns are transposed; the classifiers' divergen
 the batch.
 """
 
+import dataclasses
 import numbers
 
 from sklearn_deepcluster._engine import uses_bfloat16
@@ -267,7 +268,9 @@ class DTKC(DDC):
         self.lam = lam
         self.companion_target_grad = companion_target_grad
 
-    def _check_network(self, module):
+    def _check(self, given):
+        super()._check(given)
+        module = self.module_ if given.resumed else given.network.build(given.samples)
         if self._has_companion() and not module.taps:
             raise ValueError(
                 f"companion={self.companion!r} needs intermediate outputs, and the encoder gives "
@@ -278,17 +281,22 @@ class DTKC(DDC):
     def _has_companion(self):
         return self.companion is not None and self.lam > 0
 
-    def _companion(self, module, rows, seed):
-        if not self._has_companion():
-            return None
+    def _optimize(self, task):
+        if self._has_companion():
+            task = dataclasses.replace(task, companion=self._companion(task))
+        return super()._optimize(task)
+
+    def _companion(self, task):
+        """What learns from the intermediate outputs of the network."""
+        device = task.trainer.device
         if self.companion == "tensor":
-            low = uses_bfloat16(self.precision, rows.device)
+            low = uses_bfloat16(self.precision, device)
             kernel = self.sigma_scale, self.bandwidth
-            return TensorCompanion(self.lam, len(module.taps), *kernel, bfloat16=low)
-        widths = output_widths(module, rows)
+            return TensorCompanion(self.lam, len(task.module.taps), *kernel, bfloat16=low)
+        widths = output_widths(task.module, task.rows)
         return SoftmaxCompanion(
-            self.lam, widths, self.n_clusters, seed, self.companion_target_grad
-        ).to(rows.device)
+            self.lam, widths, self.n_clusters, task.seed, self.companion_target_grad
+        ).to(device)
 
 
 class RDTKC(RDDC, DTKC):

@@ -33,9 +33,10 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_deepcluster.base import POSITIVE_INT, flat_rows
+from sklearn_deepcluster._input import read
+from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._merger import Merger
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 
@@ -166,23 +167,29 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         ValueError
             If X or a parameter is not valid.
         """
-        X = self._check_X(X, reset=True)
+        samples = read(self, X, reset=True)
+        X = _rows_of(samples)
         n = len(X)
         if n < self.n_clusters:
             raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
         order = _canonical_order(X)
         X = X[order]
-        self._X = X
-        self._search = NearestNeighbors(
+        search = NearestNeighbors(
             n_neighbors=min(self.n_neighbors, max(1, n - 1)), n_jobs=self.n_jobs
         ).fit(X)
-        self.kernel_width_, self.n_leaves_ = 0.0, 1
-        labels = np.zeros(n, dtype=np.int64) if n == 1 else self._agglomerate(X)
+        learned = {"labels": np.zeros(n, dtype=np.int64), "kernel_width_": 0.0, "n_leaves_": 1}
+        if n > 1:
+            learned = self._agglomerate(X, search)
         # Numbered by the first row of each.
-        _, first, place = np.unique(labels, return_index=True, return_inverse=True)
-        self._labels = np.argsort(np.argsort(first))[place]
-        self.labels_ = np.empty(n, dtype=np.int64)
-        self.labels_[order] = self._labels
+        _, first, place = np.unique(learned.pop("labels"), return_index=True, return_inverse=True)
+        sorted_labels = np.argsort(np.argsort(first))[place]
+        labels = np.empty(n, dtype=np.int64)
+        labels[order] = sorted_labels
+        vars(self).pop("feature_names_in_", None)
+        fitted = {name: v for name, v in samples.fitted.items() if name != "sample_shape_"}
+        vars(self).update(
+            fitted, **learned, labels_=labels, _X=X, _search=search, _labels=sorted_labels
+        )
         n_found = len(first)
         if n_found < self.n_clusters:
             warnings.warn(
@@ -192,15 +199,14 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
             )
         return self
 
-    def _agglomerate(self, X):
-        """Labels of the sorted rows, any numbers."""
-        neighbors = self._search.kneighbors(return_distance=False)
+    def _agglomerate(self, X, search):
+        """What is learned of the sorted rows; the labels are any numbers."""
+        neighbors = search.kneighbors(return_distance=False)
         distances = _squared_distances(X, X, neighbors)
-        self.kernel_width_ = _kernel_width(distances, self.sigma_scale)
-        flow = np.column_stack([np.ones(len(X)), self._weights(distances)])
+        width = _kernel_width(distances, self.sigma_scale)
+        flow = np.column_stack([np.ones(len(X)), _weights(distances, width)])
         flow /= flow.sum(axis=1, keepdims=True)
         leaves = _leaves(X, neighbors, distances, self.n_clusters)
-        self.n_leaves_ = int(leaves.max()) + 1
         merger = Merger(neighbors, flow, leaves, _STEP_WEIGHT[self.linkage])
         if self.linkage == "modularity":
             merger.merge_until(_FINE_PER_CLUSTER * self.n_clusters)
@@ -208,12 +214,8 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         merger.merge_until(self.n_clusters)
         if merger.n_alive > self.n_clusters:
             _join_pieces(merger, X, self.n_clusters)
-        return merger.labels
-
-    def _weights(self, distances):
-        if not self.kernel_width_:
-            return np.ones(distances.shape)
-        return np.exp(-distances / self.kernel_width_)
+        n_leaves = int(leaves.max()) + 1
+        return {"labels": merger.labels, "kernel_width_": width, "n_leaves_": n_leaves}
 
     def predict(self, X):
         """Assign each sample to the cluster of the most weight among its nearest neighbours.
@@ -228,12 +230,12 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
             A training sample has its own cluster, so on the training data it is ``labels_``.
         """
         check_is_fitted(self, "labels_")
-        X = self._check_X(X, reset=False)
+        X = _rows_of(read(self, X, reset=False))
         neighbors = self._search.kneighbors(X, return_distance=False)
         distances = _squared_distances(X, self._X, neighbors)
         # Relative to the nearest: far from the data all weights would vanish.
         nearest = distances.min(axis=1, keepdims=True)
-        weights = self._weights(distances - nearest)
+        weights = _weights(distances - nearest, self.kernel_width_)
         known = nearest[:, 0] == 0
         weights[known] = distances[known] == 0
         labels = self._labels[neighbors]
@@ -247,9 +249,16 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
             found[part] = votes.argmax(axis=1)
         return found
 
-    def _check_X(self, X, *, reset):
-        X = validate_data(self, flat_rows(X)[0], reset=reset, dtype=np.float32, order="C")
-        return X + 0  # -0.0 has other bytes than 0.0
+
+def _rows_of(samples):
+    """Rows as float32; -0.0, which has other bytes than 0.0, becomes 0.0."""
+    return np.asarray(samples.X, dtype=np.float32) + 0
+
+
+def _weights(distances, width):
+    if not width:
+        return np.ones(distances.shape)
+    return np.exp(-distances / width)
 
 
 def _leaves(X, neighbors, distances, n_clusters):

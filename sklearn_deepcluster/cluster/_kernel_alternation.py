@@ -1,11 +1,13 @@
 """Objective and schedule of KNet: the encoder, the spectral embedding U and labels in turn."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from torch import nn
 
-from sklearn_deepcluster._engine import Callback, generator
+from sklearn_deepcluster._engine import Schedule, generator
 from sklearn_deepcluster.cluster._dekm import label_change
 from sklearn_deepcluster.kernels import (
     cluster_indicator,
@@ -30,38 +32,48 @@ class HSICLoss(nn.Module):
               \exp\Bigl(-\frac{\lVert f(x_i) - f(x_j) \rVert^2}{2 \sigma^2}\Bigr)
               + \lambda \frac{n}{b} \sum_{i \in B} \lVert x_i - g(f(x_i)) \rVert^2
 
-    The factor V (n, c) of the weights is set by the schedule.
+    The targets are a :class:`Factor`.
+
+    Parameters
+    ----------
+    sigma : float
     """
 
-    def __init__(self, sigma, lam):
+    def __init__(self, sigma):
         super().__init__()
         self.sigma = sigma
-        self.lam = lam
-        self.factor = None
 
-    def value(self, z, index):
+    def value(self, z, index, factor):
         """HSIC of rows with the embedding z, scaled to all rows; the diagonal left out."""
-        b, n = len(z), len(self.factor)
+        b, n = len(z), len(factor)
         if b < 2:
             return 0.0 * z.sum()
-        v = self.factor[index]
+        v = factor[index]
         weights = v @ v.T
         weights = weights - torch.diag(weights.diagonal())
         scale = n * (n - 1) / (b * (b - 1))
         return scale * (weights * gaussian_kernel(z, z, self.sigma)).sum()
 
-    def forward(self, outputs, x, index):
+    def forward(self, step):
         """Return the terms of the loss of a batch."""
-        hsic = self.value(outputs[0], index)
+        factor, lam = step.targets
+        hsic = self.value(step.outputs[0], step.index, factor)
         terms = {"loss": -hsic, "hsic": hsic.detach()}
-        if self.lam > 0:
-            error = (x - outputs[1]).square().sum() * (len(self.factor) / len(x))
-            terms["loss"] = terms["loss"] + self.lam * error
+        if lam > 0:
+            error = (step.x - step.outputs[1]).square().sum() * (len(factor) / len(step.x))
+            terms["loss"] = terms["loss"] + lam * error
             terms["reconstruction"] = error.detach()
         return terms
 
 
-class Alternation(Callback):
+class Factor(NamedTuple):
+    """The factor V (n, c) of the weights of all pairs, and the weight of the reconstruction."""
+
+    v: torch.Tensor
+    lam: float
+
+
+class HSICSchedule(Schedule):
     """Between rounds: has the encoder converged, then a new U or new labels; stop if they stay.
 
     Parameters
@@ -81,7 +93,7 @@ class Alternation(Callback):
         self.n_soft = self.n_hard = 0
 
     def begin(self, operator, labels=None):
-        """Set the first target: the eigenvectors of the start, or `labels` to go on from."""
+        """The first targets: the eigenvectors of the start, or `labels` to go on from."""
         estimator = self.estimator
         k = estimator.n_vectors or estimator.n_clusters
         self.u, values = leading_eigenvectors(operator, k)
@@ -95,14 +107,14 @@ class Alternation(Callback):
         self.least_gain = -np.inf if separate else estimator.inner_tol
         if labels is None and estimator.max_iter == 0:
             labels = self._rounded(values)
-        self._set_target(operator, labels)
+        return self._targets(operator, labels)
 
-    def on_epoch_begin(self, net, **kwargs):
+    def refresh(self, net):
         if len(net.history) == 1:  # nothing was trained yet
-            return
+            return None
         z = self.task.embed()
         if self.labels is None and not self._converged(z):
-            return
+            return None
         operator = self.estimator._operator(z, self.objective.sigma)
         before = self.u
         self.u, values = self._updated(operator)
@@ -122,25 +134,24 @@ class Alternation(Callback):
             if moved < self.estimator.tol or self.n_soft == self.estimator.max_iter:
                 if self.estimator.n_refine == 0:
                     net.stop_training = True
-                    return
+                    return None
                 labels = self._rounded(values)
-        self._set_target(operator, labels)
+        return self._targets(operator, labels)
 
-    def _set_target(self, operator, labels):
-        """Train for U, or for the clusters where there are labels."""
-        u = self.u
+    def _targets(self, operator, labels):
+        """Targets for U, or for the clusters where there are labels."""
+        u, lam = self.u, self.estimator.lam
         if labels is not None:
-            u = cluster_indicator(torch.from_numpy(labels), self.estimator.n_clusters)
-            self.objective.lam = 0.0
-        factor = hsic_factor(u, operator.scaling)
-        self.objective.factor = factor.float().to(self.task.trainer.device)
-        self.labels = labels
+            u, lam = cluster_indicator(torch.from_numpy(labels), self.estimator.n_clusters), 0.0
+        v = hsic_factor(u, operator.scaling).float().to(self.task.trainer.device)
+        self.labels, self.factor = labels, v
         self.value, self.n_inner = -np.inf, 0
+        return Factor(v, lam)
 
     def _converged(self, z):
         """Whether the encoder gains no more, or has been trained for long enough."""
         device = self.task.trainer.device
-        value = float(self.objective.value(z[self.watched].to(device), self.watched))
+        value = float(self.objective.value(z[self.watched].to(device), self.watched, self.factor))
         gain, self.value = value - self.value, value
         self.n_inner += 1
         most = -(-self.estimator.max_steps // self.estimator.update_interval)

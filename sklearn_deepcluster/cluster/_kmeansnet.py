@@ -15,31 +15,29 @@ fixed small norm, amounts to steps of a tenth of the radius, which are made dire
 the embedding has unit norm instead of a sigmoid.
 """
 
-import dataclasses
 import numbers
 
 import torch
 from sklearn.utils import check_array
 
-from sklearn_deepcluster._engine import Rows, draw_seed, generator, map_blocks, random_stream
+from sklearn_deepcluster._engine import (
+    Rows,
+    draw_seed,
+    generator,
+    in_rounds,
+    map_blocks,
+    random_stream,
+)
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer, fitted_head
-from sklearn_deepcluster.cluster._init import NAMES, SEEDINGS
-from sklearn_deepcluster.cluster._kmeans_layer import (
-    Alternation,
-    KMeansLayer,
-    KMeansLayerLoss,
-    LayerSchedule,
-    UnitKMeansLoss,
-    move_centers,
-    softness,
-    unit_centers,
-)
+from sklearn_deepcluster.cluster._kmeans_layer import KMeansLayer, KMeansLayerLoss, train_layer
+from sklearn_deepcluster.cluster._network import PassThrough
 from sklearn_deepcluster.cluster._softmax import softmax_log_proba
+from sklearn_deepcluster.cluster._start import NAMES, SEEDINGS
+from sklearn_deepcluster.cluster._tell import pass_over, train_on_sphere, unit_centers, unit_head
 from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.representation._base import n_epochs
-from sklearn_deepcluster.representation._raw import PassThrough, RawInput
-from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 
 
 class KMeansNet(BaseDeepClusterer):
@@ -256,6 +254,7 @@ class KMeansNet(BaseDeepClusterer):
             *BaseDeepClusterer._parameter_constraints["autoencoder"],
             StrOptions({"passthrough"}),
         ],
+        "init": [StrOptions({*NAMES, *SEEDINGS}), "array-like", HasMethods("fit_predict")],
         "variant": [StrOptions({"tell", "decoupled"})],
         "alpha": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "gamma": [Interval(numbers.Real, 0, None, closed="left")],
@@ -265,8 +264,6 @@ class KMeansNet(BaseDeepClusterer):
         "update_interval": [*POSITIVE_INT, StrOptions({"auto"})],
         "tol": [Interval(numbers.Real, 0, None, closed="left")],
     }
-    _head_attributes = ("coef_", "intercept_")
-    _init_names = (*NAMES, *SEEDINGS)
 
     def __init__(
         self,
@@ -325,29 +322,20 @@ class KMeansNet(BaseDeepClusterer):
 
     @property
     def _keeps_decoder(self):
-        """Whether there is a decoder: as fitted, and before that as the parameters say."""
-        return getattr(self, "variant_", self.variant) == "tell"
+        return self.variant == "tell"
 
-    def _default_representation(self):
+    def _default_network(self, sample_shape):
         return Autoencoder(embedding_activation="unit_norm")
 
-    def _source(self):
-        return RawInput() if isinstance(self.autoencoder, str) else super()._source()
-
-    def _adapted(self, module):
-        # A saved module is built anew as it was fitted, whatever the parameters are by now.
-        loads = hasattr(self, "variant_") and not hasattr(self, "module_")
-        variant, module.unit_norm = (
-            (self.variant_, self.normalize_) if loads else (self.variant, self.normalize)
-        )
-        if variant == "decoupled":
+    def _adapt(self, module, settings, rng):
+        module.unit_norm = settings["normalize"]
+        if settings["variant"] == "decoupled":
             module.decoder = None
         return module
 
-    def _check_params(self, X, resume):
-        if resume:
+    def _check(self, given):
+        if given.resumed:
             self._check_unchanged("warm_start")
-        super()._check_params(X, resume)
         if self.variant == "tell":
             if isinstance(self.autoencoder, str):
                 raise ValueError(
@@ -356,7 +344,7 @@ class KMeansNet(BaseDeepClusterer):
                 )
             if not self.normalize:
                 raise ValueError("variant='tell' needs normalize=True.")
-        if self.normalize and self.n_clusters > 2 and self._known_width(X) == 1:
+        if self.normalize and self.n_clusters > 2 and given.network.width == 1:
             raise ValueError(
                 f"normalize=True turns an embedding of one component into 1 or -1, which cannot "
                 f"make n_clusters={self.n_clusters}. Use variant='decoupled' with "
@@ -384,9 +372,6 @@ class KMeansNet(BaseDeepClusterer):
                     f"model was fitted with {fitted[name]}."
                 )
 
-    def _known_width(self, X):
-        return X.shape[1] if isinstance(self.autoencoder, str) else super()._known_width(X)
-
     def _check_centers(self):
         """Refuse given centres that are equal, or, where they are scaled, become so or are 0."""
         if isinstance(self.init, str) or hasattr(self.init, "fit_predict"):
@@ -402,7 +387,6 @@ class KMeansNet(BaseDeepClusterer):
             raise ValueError("init has equal centres: nothing would ever separate them.")
 
     def _optimize(self, task):
-        """Run the algorithm; return the layer, the centres and the history."""
         n_samples = len(task.rows)
         per_epoch = -(-n_samples // min(self.batch_size, n_samples))
         steps = per_epoch * n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
@@ -413,50 +397,17 @@ class KMeansNet(BaseDeepClusterer):
             if tells:  # two rounds, as the first one does not train the network for the clusters
                 steps = max(2, steps)
                 interval = min(interval, steps // 2)
-        rounds = {"rounds": -(-steps // interval), "steps": interval, "max_steps": steps}
-        head, history = self._tell(task, rounds) if tells else self._decoupled(task, rounds)
-        return {**head, "variant_": self.variant, "normalize_": bool(self.normalize)}, history
-
-    def _tell(self, task, rounds):
-        """Train centres and autoencoder in turn."""
-        z = task.embed()
-        centers = task.head["coef_"] if task.head else task.initial_clusters(z)[1]
-        objective = UnitKMeansLoss(centers, task.reconstruction, self.gamma)
-        objective.to(task.trainer.device)
-        schedule = Alternation(task, objective, self.tol)
-        history = task.train(objective, schedule=[schedule], **rounds)
-        alpha = self.alpha
-        if alpha == "auto":
-            z, centers = task.embed(), objective.centers.cpu()
-            alpha = softness(z, (z @ centers.T).argmax(1), centers)
-        return self._unit_head(objective.centers, float(alpha)), history
-
-    def _unit_head(self, centers, alpha):
-        return {
-            "coef_": 2.0 * alpha * centers,
-            "intercept_": centers.new_zeros(len(centers)),
-            "cluster_centers_": centers,
-            "alpha_": alpha,
+        rounds = {
+            "rounds": -(-steps // interval),
+            "batches": in_rounds(interval, max_steps=steps),
         }
-
-    def _decoupled(self, task, rounds):
-        """Train the layer alone, on fixed features."""
-        trainer = dataclasses.replace(task.trainer, autocast=False, global_rng=False)
-        task = dataclasses.replace(task, trainer=trainer)
-        z = task.embed()
-        if task.head:
-            alpha = self.alpha_
-            layer = KMeansLayer(task.head["coef_"], task.head["intercept_"])
+        if tells:
+            outcome = train_on_sphere(task, self.alpha, self.gamma, self.tol, **rounds)
         else:
-            labels, centers = task.initial_clusters(z)
-            alpha = softness(z, labels, centers) if self.alpha == "auto" else self.alpha
-            layer = KMeansLayer.at(centers, alpha)
-        layer.to(trainer.device)
-        schedule = LayerSchedule(layer, z.to(trainer.device), self.tol)
-        task = dataclasses.replace(task, module=layer, rows=Rows(z.numpy(), device=trainer.device))
-        history = task.train(KMeansLayerLoss(alpha), schedule=[schedule], **rounds)
-        head = {"coef_": layer.weight.detach(), "intercept_": layer.bias.detach()}
-        return {**head, "alpha_": float(alpha)}, history
+            alpha = self.alpha_ if task.resumed else self.alpha
+            outcome = train_layer(task, alpha, self.tol, **rounds)
+        outcome.attributes |= {"variant_": self.variant, "normalize_": bool(self.normalize)}
+        return outcome
 
     def _log_proba(self, z, head):
         return softmax_log_proba(z, head["coef_"], head["intercept_"])
@@ -501,24 +452,17 @@ class KMeansNet(BaseDeepClusterer):
         z = map_blocks(module.encode, rows)
         head = self._head(trainer.device)
         seed = draw_seed(random_stream(self.random_state))
-        rows = Rows(z.numpy(), device=trainer.device)
-        if self._keeps_decoder:
-            head = self._unit_head(self._moved(head, rows, seed), self.alpha_)
+        embedded = Rows(z.numpy(), device=trainer.device)
+        if self.variant_ == "tell":
+            centers = pass_over(head["coef_"], embedded, self.batch_size, generator(seed))
+            head = unit_head(centers, self.alpha_)
         else:
             layer = KMeansLayer(head["coef_"], head["intercept_"]).to(trainer.device)
             loss = KMeansLayerLoss(self.alpha_)
             stage = f"{type(self).__name__}: partial_fit"
-            trainer.train(layer, loss, rows, seed=seed, stage=stage, epochs=1)
-            head = {"coef_": layer.weight.detach(), "intercept_": layer.bias.detach()}
-        for name, value in fitted_head(head).items():
-            setattr(self, name, value)
-        self.labels_ = self.predict(X)
+            trainer.train(layer, loss, embedded, seed=seed, stage=stage, epochs=1)
+            head = layer.head()
+        here = {name: value.to(rows.device) for name, value in head.items()}
+        labels, _ = self._assign_rows(module, here, rows)
+        self._become(self._fitted_state() | fitted_head(head) | {"labels_": labels})
         return self
-
-    def _moved(self, head, rows, seed):
-        """The unit centres after one pass over embedded rows, in batches."""
-        centers = unit_centers(head["coef_"])
-        order = torch.randperm(len(rows), generator=generator(seed))
-        for index in order.tensor_split(-(-len(rows) // self.batch_size)):
-            move_centers(centers, rows.take(index))
-        return centers

@@ -18,10 +18,11 @@ import warnings
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import generator
+from sklearn_deepcluster._engine import generator, in_rounds
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._kernel_alternation import Alternation, HSICLoss
+from sklearn_deepcluster.cluster._kernel_alternation import HSICLoss, HSICSchedule
+from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.kernels import (
     KernelOperator,
     kernel_gib,
@@ -254,7 +255,7 @@ class KNet(BaseDeepClusterer):
     """
 
     _parameter_constraints = {
-        **{k: v for k, v in BaseDeepClusterer._parameter_constraints.items() if k != "init"},
+        **BaseDeepClusterer._parameter_constraints,
         "start": [StrOptions({"identity", "pretrain"})],
         "sigma": [StrOptions({"median"}), Interval(numbers.Real, 0, None, closed="neither")],
         "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
@@ -279,8 +280,6 @@ class KNet(BaseDeepClusterer):
         "tol": [Interval(numbers.Real, 0, None, closed="left")],
         "stiefel_max_iter": POSITIVE_INT,
     }
-    # The initial clustering is that of U; the last one of the embedding is k-means.
-    init = "k-means"
 
     def __init__(
         self,
@@ -358,26 +357,24 @@ class KNet(BaseDeepClusterer):
     @property
     def _keeps_decoder(self):
         # Without the weight the decoder would stay behind the encoder.
-        return getattr(self, "lam_", self.lam) > 0
+        return self.lam > 0
 
-    def _adapted(self, module):
-        # A saved module is built anew as it was fitted, whatever the parameter is by now.
-        loads = hasattr(self, "lam_") and not hasattr(self, "module_")
-        if (self.lam_ if loads else self.lam) == 0:
+    def _adapt(self, module, settings, rng):
+        if settings["lam"] == 0:
             module.decoder = None
         return module
 
-    def _default_representation(self):
+    def _default_network(self, sample_shape):
         return IdentityAutoencoder(start=self.start)
 
-    def _check_params(self, X, resume):
-        super()._check_params(X, resume)
+    def _check(self, given):
+        X = given.samples.X
         if self.start != "identity" and self.autoencoder is not None:
             raise ValueError(
                 f"start={self.start!r} belongs to the default autoencoder, but another one is "
                 "given. Set autoencoder__start instead."
             )
-        if resume and self.lam > 0 and self.lam_ == 0:
+        if given.resumed and self.lam > 0 and self.lam_ == 0:
             raise ValueError(
                 f"warm_start cannot go on with lam={self.lam}: the model was fitted with lam=0 and "
                 "has no decoder."
@@ -392,7 +389,7 @@ class KNet(BaseDeepClusterer):
             )
         if self.n_vectors is not None and self.n_vectors > n:
             raise ValueError(f"n_vectors={self.n_vectors} is more than the {n} rows to train with.")
-        if isinstance(self._source(), IdentityAutoencoder) and not resume:
+        if isinstance(given.network.fitted, IdentityAutoencoder) and not given.resumed:
             # The embedding will be the data, so what is wrong with it can be told now.
             rows = np.linspace(0, len(X) - 1, min(len(X), MEDIAN_ROWS)).astype(int)
             self._bandwidth(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)
@@ -414,23 +411,23 @@ class KNet(BaseDeepClusterer):
         return max(1, round(self.max_samples * n))
 
     def _optimize(self, task):
-        """Run the algorithm; return the centres, the bandwidth and the history."""
         sigma, operator, task = self._prepared(task)
-        objective = HSICLoss(sigma, self.lam)
-        schedule = Alternation(task, objective, self)
-        schedule.begin(operator, self._last_labels(task))
+        objective = HSICLoss(sigma)
+        schedule = HSICSchedule(task, objective, self)
+        targets = schedule.begin(operator, self._last_labels(task))
         # One more than can be trained: the schedule looks at the last and stops.
         most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine + 1
         history = task.train(
             objective,
             rounds=most,
-            steps=self.update_interval,
-            reshuffle=True,
+            batches=in_rounds(self.update_interval, reshuffle=True),
+            targets=targets,
             schedule=[schedule],
         )
-        centers = task.initial_clusters(task.embed())[1]
-        head = {"cluster_centers_": centers.to(task.trainer.device), "sigma_": sigma}
-        return {**head, "lam_": float(self.lam)}, history
+        # The initial clustering is that of U; the last one of the embedding is k-means.
+        centers = task.start.clusters(task.embed())[1].to(task.trainer.device)
+        settings = {"sigma_": sigma, "lam_": float(self.lam)}
+        return Outcome({"cluster_centers_": centers}, history, settings)
 
     def _prepared(self, task):
         """Bandwidth, kernel, and the task with the rows to train with."""
@@ -439,7 +436,7 @@ class KNet(BaseDeepClusterer):
         if n_used < n:  # before anything is embedded: of many rows the rest is never needed
             task = task.with_rows(torch.randperm(n, generator=rng)[:n_used].sort().values)
         z = task.embed()
-        sigma = self.sigma_ if task.head else self._bandwidth(z, rng)
+        sigma = self.sigma_ if task.resumed else self._bandwidth(z, rng)
         if self.max_samples == "spectrum":
             chosen = spectrum_subset(z, sigma, rng, n_min=self.n_clusters, **self._kernel_options())
             task, z = task.with_rows(chosen), z[chosen]
@@ -486,7 +483,7 @@ class KNet(BaseDeepClusterer):
 
     def _last_labels(self, task):
         """Labels of the last fit, where this one goes on from it."""
-        if task.head is None or self.n_refine == 0:
+        if not task.resumed or self.n_refine == 0:
             return None
         z = task.embed().to(task.trainer.device)
         return self._assign(z, task.head).cpu().numpy()

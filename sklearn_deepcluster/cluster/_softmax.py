@@ -1,12 +1,9 @@
-"""The soft-max layer of DEPICT: its objective, its schedule, its start."""
-
-import copy
+"""The soft-max layer, and DEPICT's objective and schedule for it."""
 
 import torch
 from torch import nn
 
-from sklearn_deepcluster._engine import Callback
-from sklearn_deepcluster.cluster._init import within_variance
+from sklearn_deepcluster._engine import Schedule, Snapshot
 from sklearn_deepcluster.cluster._task import watch_labels
 
 # Labels drift if this many times as many change as at the calmest refresh before, and more than
@@ -39,6 +36,10 @@ class SoftmaxLayer(nn.Module):
         """Log-probabilities (b, k) of embedded rows z (b, e)."""
         return softmax_log_proba(z, self.weight, self.bias)
 
+    def head(self):
+        """The layer as what maps the embedding to clusters."""
+        return {"coef_": self.weight.detach(), "intercept_": self.bias.detach()}
+
     def assignments(self, z):
         """Soft assignments (b, k) of embedded rows z (b, e)."""
         return nn.functional.linear(z, self.weight, self.bias).softmax(1)
@@ -51,8 +52,7 @@ class SoftmaxClusteringLoss(SoftmaxLayer):
         L = -\frac{1}{b} \sum_{i \in B} \sum_k q_{ik} \log \tilde p_{ik} + \lambda R
 
     with the soft-max :math:`\tilde p` of the noisy embedding and the reconstruction error R of the
-    representation, hidden layers included. ``targets``, q of all rows (n, k), are set by the
-    schedule.
+    representation, hidden layers included. The targets are q of all rows (n, k).
 
     Parameters
     ----------
@@ -68,18 +68,18 @@ class SoftmaxClusteringLoss(SoftmaxLayer):
         super().__init__(weight, bias)
         self.reconstruction = reconstruction
         self.lam = lam
-        self.targets = None
 
-    def forward(self, outputs, x, index):
+    def forward(self, step):
         """Return the terms of the loss for a batch."""
-        entropy = -(self.targets[index] * self.log_proba(outputs[0])).sum(1).mean()
-        terms = self.reconstruction(outputs, x, index)
+        targets = step.targets[step.index]
+        entropy = -(targets * self.log_proba(step.outputs[0])).sum(1).mean()
+        terms = self.reconstruction(step)
         error = terms.pop("loss")
         loss = entropy + self.lam * error
         return {"loss": loss, "cross_entropy": entropy, "reconstruction": error.detach(), **terms}
 
 
-class SoftmaxRefresh(Callback):
+class SoftmaxRefresh(Schedule):
     """Before each epoch: soft-max of all clean rows, new targets; stop if few labels changed.
 
     Also stop, and go back to the calmest refresh, where the labels drift: on noise that hides
@@ -89,7 +89,6 @@ class SoftmaxRefresh(Callback):
     ----------
     task : Task
     objective : SoftmaxClusteringLoss
-        Its ``targets`` are those of the warm-up.
     targets : callable
         Makes targets (n, k) of probabilities (n, k).
     tol : float
@@ -107,47 +106,30 @@ class SoftmaxRefresh(Callback):
         self.known = known
         self.warm_up = warm_up
         self.labels_ = None
-        self.calmest_ = 1.0, None
+        self.least_change_, self.calmest_ = 1.0, None
 
-    def on_epoch_begin(self, net, **kwargs):
+    def refresh(self, net):
         if len(net.history) <= self.warm_up:  # the epoch that begins counts
-            return
+            return None
         with torch.no_grad():
             z = self.task.embed().to(self.objective.weight.device)
             p = self.objective.log_proba(z).exp()
-            self.objective.targets = pin(self.make_targets(p), self.known)
+            targets = pin(self.make_targets(p), self.known)
         labels = p.argmax(1)
         change = watch_labels(net, self.labels_, labels, self.tol)
         if change is not None and self.tol > 0:
             self._watch_drift(net, change)
         self.labels_ = labels
+        return targets
 
     def _watch_drift(self, net, change):
-        """Keep the state of the least change; return to it if the labels drift."""
-        parts = net.module_, self.objective
-        least, state = self.calmest_
-        if change <= least:
-            self.calmest_ = change, [copy.deepcopy(part.state_dict()) for part in parts]
-        elif change > max(DRIFT_TOLERANCE * self.tol, DRIFT_FACTOR * least):
-            for part, kept in zip(parts, state, strict=True):
-                part.load_state_dict(kept)
+        """Keep the weights of the least change; return to them if the labels drift."""
+        if change <= self.least_change_:
+            self.least_change_ = change
+            self.calmest_ = Snapshot(net.module_, self.objective)
+        elif change > max(DRIFT_TOLERANCE * self.tol, DRIFT_FACTOR * self.least_change_):
+            self.calmest_.restore()
             net.stop_training = True
-
-
-def nearest_mean_softmax(z, labels, centers):
-    """Weights (k, e) and biases (k,) of the soft-max that is the posterior of round Gaussians.
-
-    Its clusters are those of the nearest centre wherever the origin lies; the width is that of the
-    clusters.
-
-    Parameters
-    ----------
-    z : Tensor of shape (n, e)
-    labels : int Tensor of shape (n,)
-    centers : Tensor of shape (k, e)
-    """
-    variance = within_variance(z, labels, centers)
-    return centers / variance, -0.5 * centers.square().sum(1) / variance
 
 
 def pin(targets, known):

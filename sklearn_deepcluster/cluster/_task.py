@@ -5,9 +5,32 @@ import dataclasses
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Rows, Trainer
+from sklearn_deepcluster._engine import Rows, Trainer, map_blocks
+from sklearn_deepcluster._input import Samples
 from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
 from sklearn_deepcluster.nn import Exposing
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What a fit is given, for the checks before any training.
+
+    Attributes
+    ----------
+    samples : Samples
+    y : object
+        As it was given.
+    network : FrozenNetwork, TrainedNetwork or UserNetwork
+        ``width`` is the number of components, None where it is not known yet, and ``build`` makes
+        the module for samples of this form.
+    resumed : bool
+        Whether the fit goes on from the last one (``warm_start``).
+    """
+
+    samples: Samples
+    y: object
+    network: object
+    resumed: bool
 
 
 @dataclasses.dataclass
@@ -18,35 +41,42 @@ class Task:
     ----------
     module : AutoencoderModule
         Trained in place.
+    n_components : int
+        Dimension of its embedding.
     rows : Rows
     trainer : Trainer
     seed : int
         For the clustering phase.
-    initial_clusters : callable
-        Maps the embedding of all rows, Tensor (n, e), to labels, int64 Tensor (n,), and centres,
-        float32 Tensor (k, e).
+    start : Start
+        Clusters an embedding for the first time.
     stage : str
         Named by progress and errors.
-    reconstruction : nn.Module
-        The loss that the representation was trained with.
-    y : ndarray of shape (n,) or None
-        What ``_check_y`` made of the labels, for methods that use some.
+    reconstruction : nn.Module or None
+        The loss that the network was trained with.
+    y : object
+        What ``_check`` made of the labels, for methods that use some.
     head : dict or None
-        The head of the last fit, where this one goes on from it (``warm_start``).
+        The head of the last fit, name -> Tensor, where this one goes on from it.
     companion : CompanionLoss or None
         Learns from the intermediate outputs of the module, beside the objective.
     """
 
     module: torch.nn.Module
+    n_components: int
     rows: Rows
     trainer: Trainer
     seed: int
-    initial_clusters: object
+    start: object
     stage: str
     reconstruction: torch.nn.Module | None = None
-    y: np.ndarray | None = None
+    y: object = None
     head: dict | None = None
     companion: CompanionLoss | None = None
+
+    @property
+    def resumed(self):
+        """Whether the run goes on from the network and the head of the last fit."""
+        return self.head is not None
 
     def embed(self):
         """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
@@ -59,14 +89,29 @@ class Task:
             )
         return z
 
+    def raw_rows(self):
+        """All rows as the network gets them, Tensor (n, d) on the CPU; 0 where sequences end."""
+        return map_blocks(torch.nan_to_num, self.rows)
+
     def with_rows(self, chosen):
         """The task with these rows alone."""
         rows = self.rows
         subset = np.asarray(rows.X[chosen.numpy()], dtype=np.float32)
         return dataclasses.replace(self, rows=Rows(subset, scale=rows.scale, device=rows.device))
 
-    def train(self, objective, *, rounds, schedule, **options):
-        """Train module and objective for up to `rounds` rounds of `steps` steps, or one epoch."""
+    def train(self, objective, *, rounds, schedule=(), **options):
+        """Train module and objective for up to `rounds` rounds; return their history.
+
+        Parameters
+        ----------
+        objective : nn.Module
+            Called with a :class:`~sklearn_deepcluster._engine.Step`.
+        rounds : int
+            A round is an epoch, or so many steps as ``batches=in_rounds(steps)`` says.
+        schedule : sequence of callbacks
+        **options : dict
+            See :class:`~sklearn_deepcluster._engine.Trainer`.
+        """
         module = self.module
         if self.companion is not None:
             module = Exposing(module, module.taps)
@@ -84,16 +129,43 @@ class Task:
 
 
 @dataclasses.dataclass
+class Outcome:
+    """What an algorithm box gives back.
+
+    Attributes
+    ----------
+    head : dict
+        What maps the embedding to clusters: name of the fitted attribute -> Tensor.
+    history : list of dict
+        Of ``task.train``.
+    attributes : dict
+        Further fitted attributes, name -> value.
+    """
+
+    head: dict
+    history: list
+    attributes: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
 class Run:
-    """Outcome of one run: fitted attributes and the restart score (higher is better)."""
+    """Outcome of one run, to be compared with others.
+
+    Attributes
+    ----------
+    fitted : dict
+        Fitted attributes, ``labels_`` among them.
+    scatter : float
+        Share of the scatter of the embedding that is within clusters.
+    """
 
     fitted: dict
-    score: float
+    scatter: float
 
     @property
-    def rank(self):
-        """A run with an empty cluster loses to any without."""
-        return len(np.unique(self.fitted["labels_"])), self.score
+    def n_found(self):
+        """Number of clusters that are not empty."""
+        return len(np.unique(self.fitted["labels_"]))
 
 
 def watch_labels(net, before, labels, tol):

@@ -5,7 +5,7 @@ import torch
 from sklearn.utils import check_array
 
 from sklearn_deepcluster._engine import Callback, Rows
-from sklearn_deepcluster.base import flat_rows
+from sklearn_deepcluster._input import flat_rows, is_sequences, padded_rows
 from sklearn_deepcluster.cluster._companion import WithCompanion
 from sklearn_deepcluster.inspection._common import (
     checked_labels,
@@ -21,7 +21,6 @@ from sklearn_deepcluster.inspection._layers import (
     layer_outputs,
 )
 from sklearn_deepcluster.nn import Exposing
-from sklearn_deepcluster.utils._sequences import is_sequences, padded_rows
 
 PREFIX = "kernel_distance_"
 

@@ -22,14 +22,14 @@ class ReconstructionLoss(nn.Module):
         super().__init__()
         self.hidden_weight = hidden_weight
 
-    def forward(self, outputs, x, index):
-        """Return the terms of the loss for the clean batch x.
+    def forward(self, step):
+        """Return the terms of the loss for the clean batch ``step.x``.
 
-        `outputs` is (z, reconstruction), then the clean value and the reconstruction of each
+        The outputs are (z, reconstruction), then the clean value and the reconstruction of each
         hidden layer.
         """
-        loss = nn.functional.mse_loss(outputs[1], x)
-        hidden = outputs[2:]
+        loss = nn.functional.mse_loss(step.outputs[1], step.x)
+        hidden = step.outputs[2:]
         if not hidden:
             return {"loss": loss}
         pairs = zip(hidden[::2], hidden[1::2], strict=True)
@@ -44,8 +44,8 @@ class IdentityLoss(nn.Module):
               + \lVert x_i - g(f(x_i)) \rVert^2
     """
 
-    def forward(self, outputs, x, index):
-        """Return the terms of the loss for the batch x."""
-        embedding = nn.functional.mse_loss(outputs[0], x)
-        loss = embedding + nn.functional.mse_loss(outputs[1], x)
+    def forward(self, step):
+        """Return the terms of the loss for the batch."""
+        embedding = nn.functional.mse_loss(step.outputs[0], step.x)
+        loss = embedding + nn.functional.mse_loss(step.outputs[1], step.x)
         return {"loss": loss, "embedding": embedding.detach()}

@@ -25,6 +25,7 @@ from sklearn_deepcluster.nn._layers import (
     Corruption,
     Dropout,
     MaskingNoise,
+    Stochastic,
     TiedLinear,
     linear,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Exposing",
     "MaskingNoise",
     "RecurrentEncoder",
+    "Stochastic",
     "TiedLinear",
     "TupleEncoder",
     "block_convnet",

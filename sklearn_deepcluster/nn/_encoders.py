@@ -317,6 +317,10 @@ class Exposing(nn.Module):
         self.module = module
         self._taps = list(taps)  # not registered: they are the module's own
 
+    def encode(self, x):
+        """Map rows (b, d) to embeddings (b, e)."""
+        return self.module.encode(x)
+
     def forward(self, x):
         caught = []
         handles = [

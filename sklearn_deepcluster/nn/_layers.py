@@ -79,17 +79,28 @@ def _is_dense(x):
     return torch.empty_like(x, device="meta").stride() == x.stride()
 
 
-class Corruption(nn.Module):
+class Stochastic(nn.Module):
+    """Base of layers that draw random numbers, of a network or of an objective.
+
+    The engine sets ``generator``, one stream for all of them, for each stage of the training and
+    takes it away afterwards: without one a layer draws nothing.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.generator = None
+
+
+class Corruption(Stochastic):
     """Base of layers that corrupt their input while training, once they were given a generator.
 
-    The engine sets ``generator`` for the stages that train with noise and takes it away
-    afterwards, so a module that is embedded, predicted with or fine-tuned is never corrupted.
+    They are given one only for the stages that train with noise, so a module that is embedded,
+    predicted with or fine-tuned is never corrupted.
     """
 
     def __init__(self, rate):
         super().__init__()
         self.rate = rate
-        self.generator = None
 
     def forward(self, x):
         if not self.training or self.generator is None or self.rate == 0.0:

@@ -238,18 +238,17 @@ class Autoencoder(BaseAutoencoder):
     def _draws_globally(self):
         return self.module is not None
 
-    def _build(self, seed):
+    def _build(self, form, seed):
         if self.module is None:
-            return super()._build(seed)
-        shape = self.sample_shape_ if len(self.sample_shape_) != 2 else (1, *self.sample_shape_)
-        encoder, decoder, self.n_components_ = user_module(
-            self.module, self.n_features_in_, shape, seed
-        )
-        return AutoencoderModule(encoder, decoder, input_shape=shape if len(shape) > 1 else None)
+            return super()._build(form, seed)
+        shape = form.sample_shape if len(form.sample_shape) != 2 else (1, *form.sample_shape)
+        encoder, decoder, n_components = user_module(self.module, form.n_features_in, shape, seed)
+        input_shape = shape if len(shape) > 1 else None
+        return AutoencoderModule(encoder, decoder, input_shape=input_shape), n_components
 
-    def _make_module(self, rng):
+    def _make_module(self, form, rng):
         widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes, least=0)
-        sizes = [self.n_features_in_, *widths, self.n_components]
+        sizes = [form.n_features_in, *widths, self.n_components]
         dropout = self._dropout()
         encoder = mlp(
             sizes,

@@ -1,6 +1,7 @@
 """Autoencoders as transformers: everything but the network."""
 
 import copy
+import dataclasses
 import functools
 import math
 import numbers
@@ -83,8 +84,9 @@ class _LayerPair(nn.Module):
 class _LayerLoss(ReconstructionLoss):
     """Reconstruction of the layer's own input instead of the batch."""
 
-    def forward(self, outputs, x, index):
-        return super().forward(outputs[:2], outputs[2], index)
+    def forward(self, step):
+        code, reconstruction, clean = step.outputs
+        return super().forward(dataclasses.replace(step, outputs=(code, reconstruction), x=clean))
 
 
 class BaseRepresentation(TorchEstimator):
@@ -96,8 +98,6 @@ class BaseRepresentation(TorchEstimator):
         "max_epochs": POSITIVE_INT,
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
     }
-    # Whether fitting takes long enough to be cached.
-    _costly = True
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -124,36 +124,46 @@ class BaseRepresentation(TorchEstimator):
         FloatingPointError
             If the training diverges.
         """
-        stream = random_stream(self.random_state)
         resume = self.warm_start and hasattr(self, "module_")
-        X = self._check_X(X, reset=not resume)
+        self._become(self._fit_samples(self._read(X, reset=not resume), resume))
+        return self
+
+    def _fit_samples(self, samples, resume=False):
+        """Train on samples; return the fitted state, name -> value."""
+        stream = random_stream(self.random_state)
         trainer = self._trainer(global_rng=self._draws_globally())
         seed = draw_seed(stream)
         if resume:
-            module = self.module_
+            state = self._fitted_state()
+            # A copy, so that a training that fails leaves the fitted one as it is.
+            module, scale = copy.deepcopy(self.module_), self.scale_
         else:
-            module = self._build(seed)
-            self.scale_ = {None: 1.0, "auto": root_mean_square(X)}.get(self.scale, self.scale)
-        rows = Rows(X, scale=self.scale_, device=trainer.device)
+            module, n_components = self._build(samples, seed)
+            automatic = self.scale == "auto"
+            scale = root_mean_square(samples.X) if automatic else (self.scale or 1.0)
+            state = {**samples.fitted, "scale_": scale, "n_components_": n_components}
+        rows = Rows(samples.X, scale=scale, device=trainer.device)
         # Built on the CPU whatever the device, so that a seed means the same start everywhere.
         module.to(trainer.device)
         history = [] if resume else self._pretrain(module, rows, trainer, draw_seed(stream))
-        history += self._fit_module(module, rows, trainer, draw_seed(stream))
-        self.module_ = module
-        self.history_ = {"loss": [epoch["train_loss"] for epoch in history]}
-        self.loss_ = self.history_["loss"][-1]
-        self.n_iter_ = len(history)
-        return self
+        epochs, learned = self._fit_module(module, rows, trainer, draw_seed(stream), resume)
+        losses = [epoch["train_loss"] for epoch in history + epochs]
+        return {
+            **state,
+            "module_": module,
+            "history_": {"loss": losses},
+            "loss_": losses[-1],
+            "n_iter_": len(losses),
+            **learned,
+        }
 
-    def _build(self, seed):
-        """Build the module from parameters, ``n_features_in_``, ``sample_shape_`` and a seed."""
-        module = self._make_module(generator(seed))
-        self.n_components_ = self.n_components
-        return module
+    def _build(self, form, seed):
+        """Build the module for samples of this form; return it and its number of components."""
+        return self._make_module(form, generator(seed)), self.n_components
 
     def _rebuild_module(self):
         """Build the module anew for saved weights."""
-        return self._build(seed=0)
+        return self._build(self._form(), seed=0)[0]
 
     def _draws_globally(self):
         return False
@@ -217,8 +227,9 @@ class BaseAutoencoder(BaseRepresentation):
             )
         return history
 
-    def _fit_module(self, module, rows, trainer, seed):
-        return trainer.train(
+    def _fit_module(self, module, rows, trainer, seed, resume):
+        """Train the whole; return its history and further fitted attributes."""
+        history = trainer.train(
             module,
             self._loss(),
             rows,
@@ -227,6 +238,7 @@ class BaseAutoencoder(BaseRepresentation):
             epochs=n_epochs(len(rows), self.batch_size, self.max_epochs, self.min_steps),
             noise=True,
         )
+        return history, {}
 
     def inverse_transform(self, Z):
         """Decode embeddings.

@@ -218,9 +218,9 @@ class ContextTask(nn.Module):
 class PositionLoss(nn.Module):
     """Cross-entropy of the positions, and which share of them is found."""
 
-    def forward(self, outputs, x, index):
+    def forward(self, step):
         """Return the terms of the loss for logits (n, k) and positions (n,)."""
-        logits, position = outputs
+        logits, position = step.outputs
         position = position.long()
         loss = nn.functional.cross_entropy(logits, position)
         return {"loss": loss, "accuracy": (logits.argmax(1) == position).to(loss.dtype).mean()}
@@ -442,18 +442,18 @@ class ContextPredictor(BaseRepresentation):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _make_module(self, rng):
+    def _make_module(self, form, rng):
         encoder = ConvEncoder(
             **{name: getattr(self, name) for name in ConvEncoder._parameter_constraints}
         )
-        return encoder.build(self.n_features_in_, self.sample_shape_, rng)[0]
+        return encoder.build(form.n_features_in, form.sample_shape, rng)[0]
 
-    def _fit_module(self, module, rows, trainer, seed):
+    def _fit_module(self, module, rows, trainer, seed, resume):
         if len(rows) == 1:
             raise ValueError("n_samples=1: batch normalisation needs 2 images at least.")
         patch, jitter = choose_patches(module.input_shape[1:], self.patch_size, self.jitter)
         weights = None
-        if module is getattr(self, "module_", None):
+        if resume:
             if patch != self.patch_size_:
                 raise ValueError("warm_start cannot go on with another patch_size.")
             weights = self.classifier_weights_
@@ -470,9 +470,11 @@ class ContextPredictor(BaseRepresentation):
         )
         module.eval()  # the trainer saw its blocks alone
         vector = parameters_to_vector(task.classifier.parameters())
-        self.classifier_weights_ = vector.detach().cpu().numpy()
-        self.patch_size_, self.jitter_ = patch, jitter
-        return history
+        return history, {
+            "classifier_weights_": vector.detach().cpu().numpy(),
+            "patch_size_": patch,
+            "jitter_": jitter,
+        }
 
     def score(self, X, y=None):
         r"""Negative cross-entropy of the positions, in nats, over all neighbours of the middle.

@@ -232,7 +232,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _image_shape(self):
+    def _image_shape(self, form):
         """Return (channels, height, width); checks the parameters about it."""
         n_layers = len(check_widths("filters", self.filters))
         if len(check_widths("kernel_sizes", self.kernel_sizes)) != n_layers:
@@ -240,8 +240,8 @@ class ConvAutoencoder(BaseAutoencoder):
                 f"filters={self.filters!r} and kernel_sizes={self.kernel_sizes!r} must have the "
                 "same length."
             )
-        shape = image_shape(self.sample_shape, self.n_features_in_, self.sample_shape_)
-        given = self.sample_shape_ if self.sample_shape is None else self.sample_shape
+        shape = image_shape(self.sample_shape, form.n_features_in, form.sample_shape)
+        given = form.sample_shape if self.sample_shape is None else self.sample_shape
         smallest = 2**n_layers
         if np.size(given) > 1 and min(shape[1:]) < smallest:
             raise ValueError(
@@ -250,8 +250,8 @@ class ConvAutoencoder(BaseAutoencoder):
             )
         return shape
 
-    def _make_module(self, rng):
-        shape = self._image_shape()
+    def _make_module(self, form, rng):
+        shape = self._image_shape(form)
         parts = (shape, tuple(self.filters), tuple(self.kernel_sizes), self.n_components, rng)
         encoder = conv_encoder(
             *parts,

@@ -1,4 +1,4 @@
-"""Encoders to be trained by a clusterer from random weights: descriptions, and what holds them."""
+"""Encoders to be trained by a clusterer from random weights: descriptions, and modules of users."""
 
 import abc
 import copy
@@ -7,7 +7,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from sklearn_deepcluster._engine import generator, root_mean_square, seeded_global_rng
+from sklearn_deepcluster._engine import seeded_global_rng
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.nn import (
     ACTIVATIONS,
@@ -18,11 +18,7 @@ from sklearn_deepcluster.nn import (
     block_mlp,
     block_sides,
 )
-from sklearn_deepcluster.representation._base import (
-    BaseRepresentation,
-    check_widths,
-    image_shape,
-)
+from sklearn_deepcluster.representation._base import check_widths, image_shape
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
 # Sides below the first are resized to the second: 16 pixels leave nothing after two blocks.
@@ -266,71 +262,22 @@ class GRUEncoder(BaseEncoder):
         return AutoencoderModule(encoder, None, input_shape=(-1, per_step)), self.n_components
 
 
-class Untrained(BaseRepresentation):
-    """The representation of an encoder without pretraining: random weights, and a scale.
+def user_encoder(network, n_features, sample_shape, seed, sequential):
+    """Module and number of components of a user's encoder, checked.
 
     Parameters
     ----------
-    network : BaseEncoder, nn.Module or callable
-        A module of the user is copied, weights included; a callable is called with the number of
-        features (of sequences per step), under the seed. Their forward gives the embedding, or a
-        tuple of it and of intermediate outputs.
-    sequential : bool, default=False
-        Whether samples are sequences: a user's module is given (b, time, features), with NaN after
+    network : nn.Module or callable
+        A module is copied, weights included; a callable is called with the number of features (of
+        sequences per step), under the seed. Their forward gives the embedding, or a tuple of it
+        and of intermediate outputs.
+    n_features : int
+    sample_shape : tuple of int
+    seed : int
+    sequential : bool
+        Whether samples are sequences: the network is given (b, time, features), with NaN after
         the end of each.
     """
-
-    _costly = False
-
-    def __init__(
-        self,
-        network=None,
-        *,
-        sequential=False,
-        device="auto",
-        precision="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.network = network
-        self.sequential = sequential
-        self.device = device
-        self.precision = precision
-        self.verbose = verbose
-        self.random_state = random_state
-
-    @property
-    def n_components(self):
-        return getattr(self.network, "n_components", None)
-
-    @property
-    def _sequential(self):
-        return self.sequential
-
-    def fit(self, X, y=None):
-        X = self._check_X(X, reset=True)
-        self.module_ = self._build(self.random_state)
-        self.scale_ = root_mean_square(X)
-        return self
-
-    def _build(self, seed):
-        args = self.n_features_in_, self.sample_shape_
-        if isinstance(self.network, BaseEncoder):
-            module, self.n_components_ = self.network.build(*args, generator(seed))
-        else:
-            module, self.n_components_ = _user_encoder(self.network, *args, seed, self.sequential)
-        return module
-
-    def _draws_globally(self):
-        return not isinstance(self.network, BaseEncoder)
-
-    def _validate_params(self):
-        if isinstance(self.network, BaseEncoder):
-            self.network._validate_params()
-
-
-def _user_encoder(network, n_features, sample_shape, seed, sequential):
-    """Module and width of a user's encoder, checked."""
     if isinstance(network, type) and issubclass(network, BaseEstimator):
         raise ValueError(f"encoder={network!r} is a class; an instance is needed.")
     if sequential:

@@ -8,7 +8,7 @@ Deviations: a hidden layer is twice as wide as the input, or 20 units at least (
 
 import numbers
 
-from sklearn_deepcluster._engine import generator, map_blocks
+from sklearn_deepcluster._engine import Step, generator, map_blocks
 from sklearn_deepcluster.losses import IdentityLoss
 from sklearn_deepcluster.nn import AutoencoderModule, identity_mlp, mlp
 from sklearn_deepcluster.representation._base import BaseAutoencoder
@@ -179,13 +179,11 @@ class IdentityAutoencoder(BaseAutoencoder):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _build(self, seed):
-        module = self._make_module(generator(seed))
-        self.n_components_ = self.n_features_in_
-        return module
+    def _build(self, form, seed):
+        return self._make_module(form, generator(seed)), form.n_features_in
 
-    def _make_module(self, rng):
-        d = self.n_features_in_
+    def _make_module(self, form, rng):
+        d = form.n_features_in
         widths = self._widths(d)
         if self.start == "identity":
             encoder, decoder = (identity_mlp(d, widths[0], len(widths), rng) for _ in range(2))
@@ -212,12 +210,12 @@ class IdentityAutoencoder(BaseAutoencoder):
     def _loss(self):
         return IdentityLoss()
 
-    def _fit_module(self, module, rows, trainer, seed):
+    def _fit_module(self, module, rows, trainer, seed, resume):
         if self.start == "pretrain":
-            return super()._fit_module(module, rows, trainer, seed)
+            return super()._fit_module(module, rows, trainer, seed, resume)
         loss = self._loss()
 
         def error(block):
-            return loss(module(block), block, None)["loss"].expand(len(block))
+            return loss(Step(module(block), block))["loss"].expand(len(block))
 
-        return [{"train_loss": float(map_blocks(error, rows).double().mean())}]
+        return [{"train_loss": float(map_blocks(error, rows).double().mean())}], {}

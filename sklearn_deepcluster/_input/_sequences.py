@@ -2,7 +2,7 @@
 
 import numpy as np
 
-CHUNK_ROWS = 2048
+from sklearn_deepcluster._input._rows import CHUNK_ROWS
 
 
 def is_sequences(X):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_deepcluster.utils import _sequences
-from sklearn_deepcluster.utils._sequences import check_padding, is_sequences, padded_rows
+from sklearn_deepcluster._input._sequences import check_padding, is_sequences, padded_rows
 
 
 def objects(*parts):

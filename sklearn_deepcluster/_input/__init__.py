@@ -1,0 +1,8 @@
+"""Reading X: whatever a user holds becomes one kind of record."""
+
+from sklearn_deepcluster._input._read import kind_of, read
+from sklearn_deepcluster._input._rows import flat_rows
+from sklearn_deepcluster._input._samples import Form, Samples
+from sklearn_deepcluster._input._sequences import is_sequences, padded_rows
+
+__all__ = ["Form", "Samples", "flat_rows", "is_sequences", "kind_of", "padded_rows", "read"]

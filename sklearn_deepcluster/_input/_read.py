@@ -1,0 +1,139 @@
+"""The one way into an estimator: which kind X is, and its reader."""
+
+import math
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from sklearn_deepcluster._input._rows import flat_rows, read_container, read_memmap
+from sklearn_deepcluster._input._samples import Samples
+from sklearn_deepcluster._input._sequences import check_padding, is_sequences, padded_rows
+
+# By the name of the library, so that none of them is imported to ask.
+_LIBRARIES = {
+    "pandas": "table",
+    "polars": "table",
+    "pyarrow": "table",
+    "scipy": "sparse",
+    "torch": "tensor",
+}
+# Rows of numbers by kind, once images are flattened.
+_ROW_READERS = {
+    "memmap": read_memmap,
+    "array": read_container,
+    "list": read_container,
+    "table": read_container,
+    "sparse": read_container,
+    "tensor": read_container,
+    "other": read_container,
+}
+
+
+def kind_of(X):
+    """Which kind of container X is: a key of the table of readers."""
+    if isinstance(X, np.memmap):
+        return "memmap"
+    if isinstance(X, np.ndarray):
+        return "array"
+    if isinstance(X, (list, tuple)):
+        return "list"
+    return _LIBRARIES.get(type(X).__module__.partition(".")[0], "other")
+
+
+def read(estimator, X, *, reset, sequential=False, sample_shape=None):
+    """Check X and return it as rows; the estimator stays as it is.
+
+    float32 arrays and memory maps are not copied.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Named in errors; with ``reset=False`` X must fit what it was fitted on.
+    X : array-like of shape (n_samples, n_features), image array or sequences
+    reset : bool
+        Whether X is to be fitted on.
+    sequential : bool, default=False
+        Whether a sample is a sequence of steps.
+    sample_shape : tuple (time, features), default=None
+        Of sequences in flat rows; None reads a row as a sequence of numbers.
+
+    Returns
+    -------
+    samples : Samples
+        With ``reset=False`` their ``sample_shape`` is that of what was fitted on.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If X is not valid.
+    """
+    # scikit-learn writes what it learns of X to the estimator that it checks X for.
+    probe = object.__new__(type(estimator))
+    vars(probe).update(vars(estimator))
+    if not sequential:
+        X, shape = flat_rows(X)
+        X = _read_rows(probe, X, reset=reset)
+        shape = shape or (X.shape[1],)
+        if not reset:
+            shape = getattr(probe, "sample_shape_", shape)
+    elif is_sequences(X):
+        X, shape = _read_sequences(probe, X, reset=reset)
+    else:
+        X, shape = _read_flat_sequences(probe, X, reset=reset, given=sample_shape)
+    names = getattr(probe, "feature_names_in_", None)
+    return Samples(
+        X=X, sample_shape=tuple(shape), n_features_in=probe.n_features_in_, feature_names=names
+    )
+
+
+def _read_rows(probe, X, *, reset, finite=True):
+    return _ROW_READERS[kind_of(X)](probe, X, reset=reset, finite=finite)
+
+
+def _read_sequences(probe, X, *, reset):
+    """Rows (n, time * features) of arrays (n, time, features) and lists, and (time, features).
+
+    ``n_features_in_`` is the features per step, and the length is free.
+    """
+    X, shape = padded_rows(X)
+    if reset:
+        probe.n_features_in_ = shape[1]
+        vars(probe).pop("feature_names_in_", None)
+    elif shape[1] != probe.sample_shape_[1]:
+        raise ValueError(
+            f"X has {shape[1]} features per step, but {type(probe).__name__} is expecting "
+            f"{probe.sample_shape_[1]} features per step as input."
+        )
+    if not isinstance(X, np.memmap) or X.dtype.kind not in "biuf":
+        X = check_array(X, dtype=np.float32, order="C", ensure_all_finite="allow-nan")
+    check_padding(X, shape[1])
+    return X, shape if reset else probe.sample_shape_
+
+
+def _read_flat_sequences(probe, X, *, reset, given):
+    """Rows of 2-D X and (time, features): a column is a step, or `given` says what it is."""
+    if reset or probe.n_features_in_ == math.prod(probe.sample_shape_):
+        finite = True if given is None else "allow-nan"
+        X = _read_rows(probe, X, reset=reset, finite=finite)
+    else:  # fitted on sequences; rows of numbers are sequences too
+        X = check_array(X, dtype=np.float32, order="C", ensure_all_finite="allow-nan")
+        if probe.sample_shape_[1] > 1 and X.shape[1] != math.prod(probe.sample_shape_):
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but {type(probe).__name__} is expecting sequences "
+                f"with {probe.sample_shape_[1]} features per step."
+            )
+    shape = _flat_shape(X, given) if reset else probe.sample_shape_
+    if given is not None or np.isnan(X[:, -1]).any():
+        check_padding(X, shape[1])
+    return X, shape
+
+
+def _flat_shape(X, given):
+    shape = np.atleast_1d((X.shape[1], 1) if given is None else given)
+    shape = tuple(map(int, shape)) if shape.dtype.kind in "iuf" else ()
+    if len(shape) != 2 or min(shape) < 1 or math.prod(shape) != X.shape[1]:
+        raise ValueError(
+            f"sample_shape={given!r} does not fit: (time, features) with the product "
+            f"{X.shape[1]}, the columns of X, is needed."
+        )
+    return shape

@@ -1,0 +1,45 @@
+"""What reading X gives: rows of numbers and what is known of them."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Form:
+    """What a network has to know of samples to be built.
+
+    Attributes
+    ----------
+    sample_shape : tuple of int
+        Shape of one sample as it was given; (time, features) of sequences.
+    n_features_in : int
+        What scikit-learn calls so: the values of a sample, or of a step of a sequence.
+    """
+
+    sample_shape: tuple
+    n_features_in: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Samples(Form):
+    """Samples that were checked, one per row.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d), float32 and contiguous, or memmap of any real dtype
+        Images and sequences are flattened, and sequences padded with NaN to one length.
+    feature_names : ndarray of str or None
+    """
+
+    X: np.ndarray
+    feature_names: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.X)
+
+    @property
+    def fitted(self):
+        """Attributes of an estimator that is fitted on these samples."""
+        names = {} if self.feature_names is None else {"feature_names_in_": self.feature_names}
+        return {"n_features_in_": self.n_features_in, "sample_shape_": self.sample_shape, **names}

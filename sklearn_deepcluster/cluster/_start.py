@@ -1,0 +1,253 @@
+"""The clustering that a method starts from, and how a network learns it."""
+
+import dataclasses
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import check_array
+from torch import nn
+
+from sklearn_deepcluster._engine import Callback, generator, in_rounds
+from sklearn_deepcluster.cluster._graph import GraphAgglomerative
+from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
+from sklearn_deepcluster.nn import linear
+
+KMEANS_STARTS = 20
+# Least variance within clusters: absolute, and relative to that of all rows.
+MIN_VARIANCE = 1e-6
+MIN_SHARE = 1e-3
+_GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral", "ac-mod": "modularity"}
+# What every method takes by name; a method may add seedings, which are not optimised further.
+NAMES = ("k-means", *_GRAPH_LINKAGES)
+SEEDINGS = ("k-means++", "random")
+
+# The clusters that a network learns are found in at most so many rows, as the time of a graph is
+# quadratic in them: of 60,000 images of MNIST it takes a fifth of the fit. If so many rows are more
+# bytes as float32, in fewer, but then still in so many.
+START_ROWS, START_BYTES, WIDE_START_ROWS = 60_000, 2**28, 10_000
+# They are learned in rounds of so many steps: for 200, or one pass where that is more, and on until
+# in a round the network agrees with them on this share of the rows, for 2,000 steps at most. Images
+# of digits get there in 200; all the way, a network learns the errors of the clusters, too.
+START_ROUND, START_STEPS, MAX_START_STEPS = 50, 200, 2000
+START_AGREEMENT = 0.94
+
+
+@dataclasses.dataclass
+class Start:
+    """The clustering to start from.
+
+    Attributes
+    ----------
+    init : str, array-like of shape (n_clusters, e) or clusterer
+        "k-means" has 20 starts; those with "ac-" are `GraphAgglomerative`; "k-means++" and "random"
+        are rows of z, in equal clusters only where there are too few distinct ones.
+    n_clusters : int
+    seed : int
+    """
+
+    init: object
+    n_clusters: int
+    seed: int = 0
+
+    def check(self, width):
+        """Check given centres; `width` is that of the embedding, None where it is not known.
+
+        Raises
+        ------
+        ValueError
+            If `init` is neither a name nor a clusterer nor an array (n_clusters, width).
+        """
+        init = self.init
+        if init is None or isinstance(init, str) or _is_clusterer(init):
+            return
+        try:
+            centers = check_array(init, dtype=np.float32, input_name="init")
+        except (TypeError, ValueError) as exc:
+            raise ValueError(
+                f"init={init!r} is no array of centres (n_clusters, n_components): {exc}"
+            ) from exc
+        if len(centers) != self.n_clusters:
+            raise ValueError(f"init has {len(centers)} centres; n_clusters={self.n_clusters}.")
+        if width is not None and centers.shape[1] != width:
+            raise ValueError(
+                f"init has centres in {centers.shape[1]} dimensions; the embedding has {width}."
+            )
+
+    def clusters(self, z):
+        """Cluster embedded rows.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, e)
+
+        Returns
+        -------
+        labels : int64 Tensor of shape (n,)
+        centers : float32 Tensor of shape (n_clusters, e)
+            Those given, or else the cluster means.
+
+        Raises
+        ------
+        ValueError
+            If a clusterer finds noise or another number of clusters.
+        """
+        init, n_clusters, z = self.init, self.n_clusters, z.numpy()
+        if isinstance(init, str) and init in SEEDINGS:
+            init = seed_rows(init, z, n_clusters, self.seed)
+        if isinstance(init, str) and init not in _GRAPH_LINKAGES:
+            kmeans = KMeans(n_clusters, n_init=KMEANS_STARTS, random_state=self.seed).fit(z)
+            labels = torch.from_numpy(kmeans.labels_.astype(np.int64))
+            return labels, cluster_means(z, kmeans.labels_, kmeans.cluster_centers_)
+        if isinstance(init, str):
+            init = GraphAgglomerative(linkage=_GRAPH_LINKAGES[init])
+        if _is_clusterer(init):
+            labels = self._by_clusterer(init, z)
+            # Where rows are equal there can be fewer: the others start empty, at the mean.
+            empty = np.broadcast_to(z.mean(axis=0), (n_clusters, z.shape[1]))
+            return torch.from_numpy(labels), cluster_means(z, labels, empty)
+        Start(init, n_clusters).check(z.shape[1])
+        centers = np.array(init, dtype=np.float32)
+        labels = pairwise_distances_argmin(z, centers).astype(np.int64)
+        return torch.from_numpy(labels), torch.from_numpy(centers)
+
+    def _by_clusterer(self, init, z):
+        clusterer = clone(init)
+        params = clusterer.get_params()
+        if "n_clusters" in params:
+            clusterer.set_params(n_clusters=self.n_clusters)
+        if params.get("random_state", self.seed) is None:
+            clusterer.set_params(random_state=self.seed)
+        found, labels = np.unique(clusterer.fit_predict(z), return_inverse=True)
+        few = isinstance(clusterer, GraphAgglomerative) and len(found) < self.n_clusters
+        if found[0] < 0 or (len(found) != self.n_clusters and not few):
+            noise = " and noise" if found[0] < 0 else ""
+            raise ValueError(
+                f"init={self.init!r} found {np.sum(found >= 0)} clusters{noise}; "
+                f"n_clusters={self.n_clusters} without noise are needed."
+            )
+        return labels.astype(np.int64)
+
+
+def _is_clusterer(init):
+    return hasattr(init, "fit_predict") and not isinstance(init, type)
+
+
+class LabelLoss(SoftmaxLayer):
+    """Cross-entropy of a soft-max layer and the labels of all rows, the targets."""
+
+    def forward(self, step):
+        """Return the loss of a batch, and on which share of the rows it agrees with the labels."""
+        log_proba, labels = self.log_proba(step.outputs[0]), step.targets[step.index]
+        agreement = (log_proba.argmax(1) == labels).float().mean()
+        return {"loss": nn.functional.nll_loss(log_proba, labels), "agreement": agreement}
+
+
+class StopAtAgreement(Callback):
+    """Stop once so many rounds were made, and the last one agreed well enough."""
+
+    def __init__(self, rounds):
+        self.rounds = rounds
+
+    def on_epoch_end(self, net, **kwargs):
+        agrees = net.history[-1]["agreement"] >= START_AGREEMENT
+        net.stop_training |= agrees and len(net.history) >= self.rounds
+
+
+def random_softmax(task):
+    """Weights and biases of a soft-max layer that knows nothing."""
+    layer = linear(task.n_components, task.start.n_clusters, generator(task.seed))
+    return layer.weight.detach(), layer.bias.detach()
+
+
+def learn_clusters(task):
+    """Train network and a soft-max layer for clusters; return the layer's weights and biases.
+
+    The clusters are those of the embedding where the network was trained to reconstruct; what it
+    has not learned to embed says less than the data.
+    """
+    n_samples = len(task.rows)
+    limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
+    limit = min(limit, START_ROWS)
+    if n_samples > limit:
+        order = torch.randperm(n_samples, generator=generator(task.seed))
+        task = task.with_rows(order[:limit].sort().values)
+    z = task.raw_rows() if task.reconstruction is None else task.embed()
+    labels = task.start.clusters(z)[0].to(task.trainer.device)
+    objective = LabelLoss(*random_softmax(task)).to(task.trainer.device)
+    task = dataclasses.replace(
+        task,
+        companion=None,
+        stage=f"{task.stage.partition(':')[0]}: start",
+        trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for what follows
+    )
+    least = -(-max(START_STEPS, len(task.rows) // task.trainer.batch_size) // START_ROUND)
+    task.train(
+        objective,
+        rounds=max(least, MAX_START_STEPS // START_ROUND),
+        batches=in_rounds(START_ROUND, reshuffle=True),
+        targets=labels,
+        schedule=[StopAtAgreement(least)],
+    )
+    return objective.weight.detach(), objective.bias.detach()
+
+
+def nearest_mean_softmax(z, labels, centers):
+    """Weights (k, e) and biases (k,) of the soft-max that is the posterior of round Gaussians.
+
+    Its clusters are those of the nearest centre wherever the origin lies; the width is that of the
+    clusters.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n, e)
+    labels : int Tensor of shape (n,)
+    centers : Tensor of shape (k, e)
+    """
+    variance = within_variance(z, labels, centers)
+    return centers / variance, -0.5 * centers.square().sum(1) / variance
+
+
+def seed_rows(init, z, n_clusters, seed):
+    """Rows of z to start from, drawn by k-means++ or at random, distinct while there are such."""
+    random = np.random.RandomState(seed)
+    if init == "k-means++":
+        return kmeans_plusplus(z, n_clusters, random_state=random)[0]
+    order = random.permutation(len(z))
+    chosen, left = [], order
+    while len(chosen) < n_clusters:
+        if not len(left):
+            return z[[*chosen, *order[: n_clusters - len(chosen)]]]
+        chosen.append(left[0])
+        left = left[(z[left] != z[left[0]]).any(axis=1)]
+    return z[chosen]
+
+
+def within_variance(z, labels, centers):
+    """Variance per dimension within clusters, the width of the round Gaussians that fit them.
+
+    Rows that are all but equal within their clusters, for which weights would be endless, count as
+    a thousandth as wide as the data, or as `MIN_VARIANCE`.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n, e)
+    labels : int Tensor of shape (n,)
+    centers : Tensor of shape (k, e)
+    """
+    floor = max(MIN_VARIANCE, MIN_SHARE * float(z.var(0, correction=0).mean()))
+    return max(floor, float((z - centers[labels]).square().mean()))
+
+
+def cluster_means(z, labels, empty):
+    """Mean of each cluster as float32 Tensor (k, e); `empty` holds those of empty clusters.
+
+    Recomputed from the labels, so that the last bits do not depend on the order in which a
+    parallel k-means added up.
+    """
+    centers = np.array(empty, dtype=np.float32, order="C")
+    for j in np.unique(labels):
+        centers[j] = z[labels == j].mean(axis=0, dtype=np.float64)
+    return torch.from_numpy(centers)
