@@ -13,6 +13,7 @@ from sklearn_deepcluster.cluster import (
     GraphAgglomerative,
     KMeansNet,
     KNet,
+    Stiefel,
 )
 from sklearn_deepcluster.persistence import load_model, save_model
 from sklearn_deepcluster.representation import (
@@ -47,6 +48,7 @@ __all__ = [
     "KMeansNet",
     "KNet",
     "MLPEncoder",
+    "Stiefel",
     "__version__",
     "load_model",
     "save_model",

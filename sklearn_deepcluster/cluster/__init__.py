@@ -10,6 +10,7 @@ from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
 from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
 from sklearn_deepcluster.cluster._knet import KNet
+from sklearn_deepcluster.cluster._updates import Stiefel
 
 __all__ = [
     "DCEC",
@@ -24,4 +25,5 @@ __all__ = [
     "GraphAgglomerative",
     "KMeansNet",
     "KNet",
+    "Stiefel",
 ]

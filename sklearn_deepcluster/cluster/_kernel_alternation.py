@@ -9,13 +9,13 @@ from torch import nn
 
 from sklearn_deepcluster._engine import Schedule, generator
 from sklearn_deepcluster.cluster._dekm import label_change
+from sklearn_deepcluster.cluster._updates import update_of
 from sklearn_deepcluster.kernels import (
     cluster_indicator,
     gaussian_kernel,
     hsic_factor,
     leading_eigenvectors,
     projector_distance,
-    stiefel_ascent,
 )
 
 # Rows on which the HSIC is followed during a step of the encoder.
@@ -87,6 +87,7 @@ class HSICSchedule(Schedule):
         self.task = task
         self.objective = objective
         self.estimator = estimator
+        self.update = update_of(estimator.update)
         order = torch.randperm(len(task.rows), generator=generator(task.seed))
         self.watched = order[:_WATCHED_ROWS].sort().values
         # How often U and the labels have followed.
@@ -117,7 +118,7 @@ class HSICSchedule(Schedule):
             return None
         operator = self.estimator._operator(z, self.objective.sigma)
         before = self.u
-        self.u, values = self._updated(operator)
+        self.u, values = self.update.follow(operator, self.u)
         moved = projector_distance(before, self.u)
         net.history.record("projector_distance", moved)
         net.history.record("spectral_hsic", float(values.sum()))
@@ -156,14 +157,6 @@ class HSICSchedule(Schedule):
         self.n_inner += 1
         most = -(-self.estimator.max_steps // self.estimator.update_interval)
         return gain <= self.least_gain * abs(value) or self.n_inner >= most
-
-    def _updated(self, operator):
-        """U for the present embedding, as eigenvectors, and their eigenvalues."""
-        if self.estimator.update == "eig":
-            return leading_eigenvectors(operator, self.u.shape[1], start=self.u)
-        u, _ = stiefel_ascent(operator, self.u, max_iter=self.estimator.stiefel_max_iter)
-        values, rotation = torch.linalg.eigh(u.T @ (operator @ u))
-        return u @ rotation.flip(1), values.flip(0)
 
     def _rounded(self, values):
         """Labels from U, whose columns have these eigenvalues."""

@@ -23,6 +23,7 @@ from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._kernel_alternation import HSICLoss, HSICSchedule
 from sklearn_deepcluster.cluster._task import Outcome
+from sklearn_deepcluster.cluster._updates import Stiefel
 from sklearn_deepcluster.kernels import (
     KernelOperator,
     kernel_gib,
@@ -77,9 +78,9 @@ class KNet(BaseDeepClusterer):
         from the embedding, which then cannot collapse. The hard phase is always without, as in
         the authors' code: to study lam, set ``n_refine=0``.
 
-    update : {"eig", "stiefel"}, default="eig"
+    update : {"eig", "stiefel"} or Stiefel, default="eig"
         How U follows the embedding: eigenvectors (KNet_EIG), or ascent on the Stiefel manifold
-        from the last U (KNet_SMA).
+        from the last U (KNet_SMA); ``Stiefel(max_iter=...)`` says for how many iterations.
 
     n_vectors : int, default=None
         Columns of U; None is `n_clusters`, or one less where the kernel separates the clusters
@@ -131,9 +132,6 @@ class KNet(BaseDeepClusterer):
     tol : float, default=1e-2
         The soft phase ends when U has moved less (distance of the projectors, in [0, 1]), the hard
         phase when a smaller fraction of the labels has changed.
-
-    stiefel_max_iter : int, default=50
-        Iterations of each ascent with ``update="stiefel"``.
 
     batch_size : int, default=64
         Rows per step; more than there are rows means one batch. The paper has 5.
@@ -260,7 +258,7 @@ class KNet(BaseDeepClusterer):
         "sigma": [StrOptions({"median"}), Interval(numbers.Real, 0, None, closed="neither")],
         "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
         "lam": [Interval(numbers.Real, 0, None, closed="left")],
-        "update": [StrOptions({"eig", "stiefel"})],
+        "update": [StrOptions({"eig", "stiefel"}), Stiefel],
         "n_vectors": [*POSITIVE_INT, None],
         "rounding": [StrOptions({"kernel", "rows"})],
         "zero_diagonal": ["boolean"],
@@ -278,7 +276,6 @@ class KNet(BaseDeepClusterer):
         "inner_tol": [Interval(numbers.Real, 0, None, closed="left")],
         "max_steps": POSITIVE_INT,
         "tol": [Interval(numbers.Real, 0, None, closed="left")],
-        "stiefel_max_iter": POSITIVE_INT,
     }
 
     def __init__(
@@ -303,7 +300,6 @@ class KNet(BaseDeepClusterer):
         inner_tol=0.15,
         max_steps=2000,
         tol=1e-2,
-        stiefel_max_iter=50,
         batch_size=64,
         optimizer="adam",
         lr=1e-3,
@@ -338,7 +334,6 @@ class KNet(BaseDeepClusterer):
         self.inner_tol = inner_tol
         self.max_steps = max_steps
         self.tol = tol
-        self.stiefel_max_iter = stiefel_max_iter
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.lr = lr
@@ -369,6 +364,8 @@ class KNet(BaseDeepClusterer):
 
     def _check(self, given):
         X = given.samples.X
+        if isinstance(self.update, Stiefel):
+            self.update._validate_params()
         if self.start != "identity" and self.autoencoder is not None:
             raise ValueError(
                 f"start={self.start!r} belongs to the default autoencoder, but another one is "
