@@ -1,7 +1,9 @@
 """Deep clustering estimators that behave like scikit-learn's own."""
 
+from sklearn_deepcluster._version import __version__
 from sklearn_deepcluster.cluster import (
     DCEC,
+    DCN,
     DDC,
     DEC,
     DEKM,
@@ -26,10 +28,9 @@ from sklearn_deepcluster.representation import (
     MLPEncoder,
 )
 
-__version__ = "0.1.0.dev0"
-
 __all__ = [
     "DCEC",
+    "DCN",
     "DDC",
     "DEC",
     "DEKM",

@@ -17,6 +17,7 @@ from sklearn_deepcluster._engine import (
     uses_bfloat16,
 )
 from sklearn_deepcluster._input import Form, read
+from sklearn_deepcluster.utils._docs import complete_docstring
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 POSITIVE_INT = [Interval(numbers.Integral, 1, None, closed="left")]
@@ -37,7 +38,71 @@ TRAINING_CONSTRAINTS = {
 
 
 class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Base of all estimators: a transformer that holds a torch module as ``module_``."""
+    """Base of all estimators: a transformer that holds a torch module as ``module_``.
+
+    Its docstring, and those of the bases of each kind, describe what their estimators share; see
+    ``utils/_docs.py``.
+
+    Parameters
+    ----------
+    batch_size : int
+        Rows per step; more than there are rows means one batch.
+
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class
+        Optimiser, or a subclass of ``torch.optim.Optimizer``.
+
+    lr : float
+        Learning rate.
+
+    momentum : float
+        Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    callbacks : list of skorch callbacks
+        Copied and given to the inner skorch net.
+
+    net_params : dict
+        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
+
+    device : str or torch.device
+        "auto" is a GPU where there is one.
+
+    precision : {"auto", "float32", "bfloat16"}
+        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
+        it. Losses, weights and predictions are always float32.
+
+    verbose : int
+        1 shows progress bars.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The network, with ``encode``; it works on X / ``scale_``.
+
+    loss_ : float
+        Loss of the last epoch.
+
+    n_iter_ : int
+        Number of epochs.
+
+    scale_ : float
+        Divisor of the input.
+
+    n_components_ : int
+        Dimension of the embedding.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X had names.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        complete_docstring(cls)
 
     def _read(self, X, *, reset):
         """Check X and return it as :class:`Samples`; the estimator stays as it is."""
@@ -113,6 +178,9 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             # A model trained on a GPU must load on a machine without one.
             state["module_"] = copy.deepcopy(module).cpu()
         return state
+
+
+complete_docstring(TorchEstimator)
 
 
 def is_fitted_name(name):

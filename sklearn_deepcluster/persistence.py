@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-import sklearn_deepcluster
+from sklearn_deepcluster._version import __version__
 from sklearn_deepcluster.base import TorchEstimator
 from sklearn_deepcluster.utils.discovery import all_descriptions, all_estimators
 
@@ -84,7 +84,7 @@ def save_model(estimator, path):
     header = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
-        "package_version": sklearn_deepcluster.__version__,
+        "package_version": __version__,
         "estimator": json.dumps(params),
         "attributes": json.dumps(attributes),
     }

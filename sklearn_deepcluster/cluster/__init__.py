@@ -1,7 +1,8 @@
 """The clusterers, one file per paper."""
 
 from sklearn_deepcluster.cluster._dcec import DCEC
-from sklearn_deepcluster.cluster._ddc import DDC, RDDC
+from sklearn_deepcluster.cluster._dcn import DCN
+from sklearn_deepcluster.cluster._ddc import DDC
 from sklearn_deepcluster.cluster._dec import DEC
 from sklearn_deepcluster.cluster._dekm import DEKM
 from sklearn_deepcluster.cluster._depict import DEPICT
@@ -10,10 +11,12 @@ from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
 from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
 from sklearn_deepcluster.cluster._knet import KNet
+from sklearn_deepcluster.cluster._rddc import RDDC
 from sklearn_deepcluster.cluster._updates import Stiefel
 
 __all__ = [
     "DCEC",
+    "DCN",
     "DDC",
     "DEC",
     "DEKM",

@@ -48,11 +48,79 @@ from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepresentation, decode
 from sklearn_deepcluster.representation._encoders import BaseEncoder
-from sklearn_deepcluster.utils._sklearn import HasMethods, StrOptions, _fit_context
+from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 
 
 class BaseDeepClusterer(ClusterMixin, TorchEstimator):
-    """Base of the deep clusterers."""
+    """Base of the deep clusterers.
+
+    Parameters
+    ----------
+    n_clusters : int
+        Number of clusters.
+
+    autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator
+        The representation to start from; None is ``Autoencoder()``. It is cloned and trained;
+        a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
+        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
+        here.
+
+    encoder : MLPEncoder, ConvEncoder, GRUEncoder, representation, nn.Module or callable
+        The network. A representation such as ``ContextPredictor()`` or ``ConvAutoencoder()`` is
+        cloned and trained first; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it
+        is, and not changed. A module of the user is copied, and a callable is called with the
+        number of features; their forward gives the embedding, or a tuple of it and of
+        intermediate outputs.
+
+    init : {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer
+        Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
+        degree linkage, path integral or modularity, centres of shape
+        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
+        seed if it has none.
+
+    max_epochs : int
+        Passes over the data in the clustering phase, at most.
+
+    min_steps : int
+        Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
+
+    lr : float
+        Learning rate of the clustering phase.
+
+    n_init : int
+        Number of whole runs, pretraining included, with different seeds; the one with the best
+        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
+
+    n_jobs : int
+        Number of runs at a time, through joblib.
+
+    memory : str, path or joblib.Memory
+        Where to cache the fitted representation, so that fits which differ in clustering
+        parameters alone train it once. Needs an integer `random_state`.
+
+    warm_start : bool
+        Go on from the network and centres of the previous fit.
+
+    callbacks : list of skorch callbacks
+        Copied and given to the inner skorch net of the clustering phase.
+
+    random_state : int, RandomState instance or None
+        Seed of everything. The global generators are not used.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each training sample; equals ``predict`` of the training data.
+
+    cluster_centers_ : ndarray of shape (n_clusters, n_components)
+        Centres in the embedding.
+
+    module_ : torch.nn.Module
+        The encoder, with ``encode``; it works on X / ``scale_``.
+
+    embedding_variance_ : float
+        Total variance of the training embedding.
+    """
 
     _parameter_constraints = {
         **TRAINING_CONSTRAINTS,
@@ -60,6 +128,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         "autoencoder": [BaseAutoencoder, FrozenEstimator, None],
         "encoder": [BaseEncoder, BaseRepresentation, FrozenEstimator, nn.Module, callable, None],
         "init": [StrOptions(set(NAMES)), "array-like", HasMethods("fit_predict")],
+        "max_epochs": POSITIVE_INT,
+        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
+        "tol": [Interval(numbers.Real, 0, None, closed="left")],
         "n_init": POSITIVE_INT,
         "n_jobs": [numbers.Integral, None],
         "memory": [str, os.PathLike, HasMethods("cache"), None],

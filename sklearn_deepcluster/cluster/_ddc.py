@@ -1,8 +1,7 @@
-"""DDC: deep divergence-based clustering, and its recurrent variant.
+"""DDC: deep divergence-based clustering.
 
 References: Kampffmeyer, Løkse, Bianchi, Livi, Salberg, Jenssen, "Deep divergence-based approach to
-clustering" (Neural Networks 2019); Trosten, master's thesis (UiT, 2019), chapters 3 and 5; Trosten,
-Strauman, Kampffmeyer, Jenssen, "Recurrent Deep Divergence-Based Clustering" (ICASSP 2019).
+clustering" (Neural Networks 2019); Trosten, master's thesis (UiT, 2019), chapters 3 and 5.
 Implemented: the three terms of the loss with the factors of the authors' code (see
 ``losses.ddc_terms``), batches, clipping and stopping of the thesis. Deviations: learning rate 1e-3,
 that of the code; the best epoch is restored always, not only when the training stops early.
@@ -11,7 +10,6 @@ that of the code; the best epoch is restored always, not only when the training 
 import numbers
 
 import torch
-from torch import nn
 
 from sklearn_deepcluster._engine import (
     BestEpoch,
@@ -28,7 +26,7 @@ from sklearn_deepcluster.cluster._start import NAMES, learn_clusters, random_sof
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
 from sklearn_deepcluster.losses import ddc_terms
-from sklearn_deepcluster.representation import ConvEncoder, GRUEncoder, MLPEncoder
+from sklearn_deepcluster.representation import ConvEncoder, MLPEncoder
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
 
@@ -64,18 +62,14 @@ class DDC(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
-
-    encoder : MLPEncoder, ConvEncoder, GRUEncoder, representation, nn.Module or callable, \
-            default=None
+    encoder : MLPEncoder, ConvEncoder, GRUEncoder, representation, nn.Module or callable
         The network. None is ``MLPEncoder()`` for flat rows and ``ConvEncoder()`` for image
         arrays. A representation such as ``ContextPredictor()`` or ``ConvAutoencoder()`` is cloned
         and trained first; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and
         not changed. A module of the user is copied, and a callable is called with the number of
         features; their forward gives the embedding, or a tuple of it and of intermediate outputs.
 
-    init : {"ac-mod", "ac-pic", "ac-gdl", "k-means"}, clusterer or None, default="ac-mod"
+    init : {"ac-mod", "ac-pic", "ac-gdl", "k-means"}, clusterer or None
         Where to start from. The network first learns, in 200 steps, or one pass where that is more,
         and on until it agrees with 94 % of them (2,000 steps at most), clusters of X itself, or of
         the embedding of an autoencoder, found in up to 60,000 rows (as many as 256 MB hold, but
@@ -84,78 +78,48 @@ class DDC(BaseDeepClusterer):
         given `n_clusters`, and a seed if it has none. None is random weights, as published, which
         often end in poor optima.
 
-    sigma_scale : float, default=0.15
+    sigma_scale : float
         Bandwidth of the kernel of a batch, relative to its median distance. The loss falls with
         it whatever the clusters are, so the loss cannot choose it.
 
-    bandwidth : {"code", "mvc", "thesis"}, default="code"
+    bandwidth : {"code", "mvc", "thesis"}
         Which of the published meanings of "15 %": the denominator in the exponent is
         `sigma_scale` times the median squared distance in the authors' code, twice that in later
         code ("mvc"), and, in the text of the thesis, two times the square of `sigma_scale` times
         the median distance.
 
-    max_epochs : int, default=10
+    max_epochs : int
         Passes over the data, at most; the thesis makes 100.
 
-    min_steps : int, default=1000
+    min_steps : int
         Of small data an epoch is several passes, so that `max_epochs` of them make this many
         optimisation steps.
 
-    patience : int or None, default=30
+    patience : int or None
         Stop after so many epochs without a new minimum of the loss, as in the thesis: more than the
         default `max_epochs`. None never stops. The weights of the best epoch are kept in any case.
 
-    clip_norm : float or None, default=10.0
+    clip_norm : float or None
         Gradients are scaled down to this norm; None leaves them.
 
-    batch_size : int, default=120
+    batch_size : int
         Rows per step; more than there are rows means one batch, and those that do not fill a
         batch wait for another epoch. The loss compares the rows of a batch and depends on its
         size.
 
-    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
-            default="adam"
-        Optimiser, or a subclass of ``torch.optim.Optimizer``.
-
-    lr : float, default=1e-3
+    lr : float
         Learning rate, that of the authors' code; the thesis states 1e-4.
 
-    momentum : float, default=0.9
-        Momentum of "sgd" and "rmsprop"; others ignore it.
-
-    n_init : int, default=1
+    n_init : int
         Number of whole runs with different seeds; the one with the least loss is kept, the
         thesis's "best of 20 runs". A run with an empty cluster loses to any without, and a run
         that diverges is left out.
 
-    n_jobs : int, default=None
-        Number of runs at a time, through joblib.
-
-    memory : str, path or joblib.Memory, default=None
-        Where to cache the fitted representation, so that fits which differ in clustering
-        parameters alone train it once. Needs an integer `random_state`.
-
-    warm_start : bool, default=False
+    warm_start : bool
         Go on from the network of the previous fit.
 
-    callbacks : list of skorch callbacks, default=None
+    callbacks : list of skorch callbacks
         Copied and given to the inner skorch net.
-
-    net_params : dict, default=None
-        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
-
-    device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
-
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
-        it. Losses, weights and predictions are always float32.
-
-    verbose : int, default=0
-        1 shows progress bars.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything. The global generators are not used.
 
     Attributes
     ----------
@@ -172,9 +136,6 @@ class DDC(BaseDeepClusterer):
     cluster_centers_ : ndarray of shape (n_clusters, n_components)
         Mean embedding of each cluster.
 
-    module_ : torch.nn.Module
-        The encoder, with ``encode``; it works on X / ``scale_``.
-
     history_ : dict of lists
         Per epoch: "loss" and its terms "separation", "spread" and "corners"; and
         "pretraining_loss" per epoch of a representation.
@@ -182,26 +143,11 @@ class DDC(BaseDeepClusterer):
     loss_ : float
         Loss of the epoch whose weights were kept, the least.
 
-    n_iter_ : int
-        Number of epochs.
-
-    scale_ : float
-        Divisor of the input.
-
-    embedding_variance_ : float
-        Total variance of the training embedding.
-
-    n_components_ : int
-        Dimension of the embedding.
-
     sample_shape_ : tuple of int
         Shape of one sample as given to ``fit``; of sequences (longest, features).
 
     n_features_in_ : int
         Number of features; of sequences that are not flat rows, those of a step.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had names.
 
     See Also
     --------
@@ -231,8 +177,6 @@ class DDC(BaseDeepClusterer):
         "init": [StrOptions(set(NAMES)), HasMethods("fit_predict"), None],
         "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
         "bandwidth": [StrOptions({"code", "mvc", "thesis"})],
-        "max_epochs": POSITIVE_INT,
-        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
         "patience": [*POSITIVE_INT, None],
         "clip_norm": [Interval(numbers.Real, 0, None, closed="neither"), None],
     }
@@ -364,59 +308,3 @@ class DDC(BaseDeepClusterer):
                 for part in z[: n_batches * self.batch_size].tensor_split(n_batches)
             ]
         return -float(torch.stack(losses).double().mean())
-
-
-def variant(base, summary, example, **parameters):
-    """Docstring of a class that is `base` with other defaults: other opening, other example.
-
-    Parameters
-    ----------
-    base : type
-    summary, example : str
-        Opening up to the parameters; the code of the example.
-    **parameters : str
-        New descriptions of parameters.
-    """
-    doc = base.__doc__
-    body = doc[doc.index("    Parameters\n") : doc.index("    See Also\n")]
-    for name, text in parameters.items():
-        start = body.index(f"    {name} : ")
-        stop = body.index("\n\n", start)
-        body = body[:start] + text.strip("\n") + body[stop:]
-    references = doc[doc.index("    References\n") : doc.index("    Examples\n")]
-    return f"{summary}\n\n{body}{references}    Examples\n    --------\n{example}"
-
-
-_RECURRENT = """
-    encoder : GRUEncoder, nn.Module or callable, default=None
-        The network; None is ``GRUEncoder()``. A module of the user is copied, and a callable is
-        called with the number of features per step; their forward takes sequences
-        (b, time, features) with NaN after the end of each, of which ``nn.pack`` makes a torch
-        ``PackedSequence``, and gives what ``DDC`` wants."""
-
-
-class RDDC(DDC):
-    __doc__ = variant(
-        DDC,
-        """Recurrent deep divergence-based clustering, of sequences of different lengths.
-
-    DDC with a bidirectional recurrent network. X is a list of arrays (time, features), an array
-    (n_samples, time, features) padded with NaN at the end, or has flat rows: sequences of numbers,
-    or what ``encoder__sample_shape`` says.""",
-        """    >>> import numpy as np
-    >>> from sklearn_deepcluster import RDDC
-    >>> rng = np.random.RandomState(0)
-    >>> X = [s * rng.rand(t, 2) for t in range(5, 15) for s in (-1, 1)]
-    >>> RDDC(2, min_steps=100, random_state=0).fit(X).predict([np.ones((3, 2))]).shape
-    (1,)
-    """,
-        encoder=_RECURRENT,
-    )
-
-    _parameter_constraints = {
-        **DDC._parameter_constraints,
-        "encoder": [GRUEncoder, nn.Module, callable, None],
-    }
-
-    def _default_network(self, sample_shape):
-        return GRUEncoder()

@@ -11,16 +11,15 @@ import numbers
 import torch
 from torch import nn
 
-from sklearn_deepcluster._engine import Schedule, in_rounds
+from sklearn_deepcluster._engine import Schedule
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._task import Outcome, watch_labels
+from sklearn_deepcluster.cluster._task import Outcome, rounds_of_steps, watch_labels
 from sklearn_deepcluster.losses import (
     kl_divergence,
     student_t_log_assignment,
     target_distribution,
 )
-from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 
@@ -92,97 +91,23 @@ class DEC(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
-
-    autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator, default=None
-        The representation to start from; None is ``Autoencoder()``. It is cloned and trained;
-        a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
-        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
-        here.
-
-    init : {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer, \
-            default="k-means"
-        Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
-        degree linkage, path integral or modularity, centres of shape
-        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
-        seed if it has none.
-
-    alpha : float, default=1.0
+    alpha : float
         Degrees of freedom of Student's t.
 
-    max_epochs : int, default=50
-        Passes over the data in the clustering phase, at most.
-
-    min_steps : int, default=1000
-        Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
-
-    update_interval : int or "auto", default="auto"
+    update_interval : int or "auto"
         Steps between two refreshes of the targets, over all rows. "auto" is half an epoch, but
         at least 30 and at most 140 steps, the values of the reference implementations for
         small data and for MNIST.
 
-    tol : float, default=1e-3
+    tol : float
         Stop when a smaller fraction of the labels changed between two refreshes; 0 never stops.
 
-    batch_size : int, default=256
-        Rows per step; more than there are rows means one batch.
-
-    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
-            default="adam"
-        Optimiser, or a subclass of ``torch.optim.Optimizer``. The paper's is "sgd" with
-        ``lr=0.01``.
-
-    lr : float, default=1e-4
-        Learning rate of the clustering phase.
-
-    momentum : float, default=0.9
-        Momentum of "sgd" and "rmsprop"; others ignore it.
-
-    n_init : int, default=1
-        Number of whole runs, pretraining included, with different seeds; the one with the best
-        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
-
-    n_jobs : int, default=None
-        Number of runs at a time, through joblib.
-
-    memory : str, path or joblib.Memory, default=None
-        Where to cache the fitted representation, so that fits which differ in clustering
-        parameters alone train it once. Needs an integer `random_state`.
-
-    warm_start : bool, default=False
-        Go on from the network and centres of the previous fit.
-
-    callbacks : list of skorch callbacks, default=None
-        Copied and given to the inner skorch net of the clustering phase.
-
-    net_params : dict, default=None
-        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
-
-    device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
-
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
-        it. Losses, weights and predictions are always float32.
-
-    verbose : int, default=0
-        1 shows progress bars.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything. The global generators are not used.
+    optimizer
+        ...
+        The paper's is "sgd" with ``lr=0.01``.
 
     Attributes
     ----------
-    labels_ : ndarray of shape (n_samples,)
-        Cluster of each training sample; equals ``predict`` of the training data.
-
-    cluster_centers_ : ndarray of shape (n_clusters, n_components)
-        Centres in the embedding.
-
-    module_ : torch.nn.Module
-        The encoder, with ``encode``; it works on X / ``scale_``.
-
     history_ : dict of lists
         Per round: "loss", "kl", "label_change" (from the second refresh on); and
         "pretraining_loss" per epoch of the representation.
@@ -192,24 +117,6 @@ class DEC(BaseDeepClusterer):
 
     n_iter_ : int
         Number of rounds of `update_interval` steps.
-
-    scale_ : float
-        Divisor of the input.
-
-    embedding_variance_ : float
-        Total variance of the training embedding.
-
-    n_components_ : int
-        Dimension of the embedding.
-
-    sample_shape_ : tuple of int
-        Shape of one sample as given to ``fit``.
-
-    n_features_in_ : int
-        Number of features.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had names.
 
     See Also
     --------
@@ -235,10 +142,7 @@ class DEC(BaseDeepClusterer):
     _parameter_constraints = {
         **BaseDeepClusterer._parameter_constraints,
         "alpha": [Interval(numbers.Real, 0, None, closed="neither")],
-        "max_epochs": POSITIVE_INT,
-        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
         "update_interval": [*POSITIVE_INT, StrOptions({"auto"})],
-        "tol": [Interval(numbers.Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -291,12 +195,6 @@ class DEC(BaseDeepClusterer):
         self.random_state = random_state
 
     def _optimize(self, task):
-        n_samples = len(task.rows)
-        per_epoch = -(-n_samples // min(self.batch_size, n_samples))
-        interval = self.update_interval
-        if interval == "auto":
-            interval = min(140, max(30, per_epoch // 2))
-        steps = per_epoch * n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
         if task.resumed:
             centers = task.head["cluster_centers_"]
         else:
@@ -305,9 +203,8 @@ class DEC(BaseDeepClusterer):
         objective.to(task.trainer.device)
         history = task.train(
             objective,
-            rounds=-(-steps // interval),
-            batches=in_rounds(interval, max_steps=steps),
             schedule=[TargetRefresh(task, objective, self.tol)],
+            **rounds_of_steps(self, len(task.rows)),
         )
         return Outcome({"cluster_centers_": objective.centers.detach()}, history)
 

@@ -8,7 +8,6 @@ warm-started from the last centres unless `kmeans_n_init` asks for fresh starts;
 initialisation.
 """
 
-import numbers
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._start import cluster_means
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.losses import dekm_targets, scatter_rotation, within_scatter
-from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+from sklearn_deepcluster.utils._sklearn import StrOptions
 
 
 class RotatedTargetLoss(nn.Module):
@@ -132,104 +131,36 @@ class DEKM(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
-
-    autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator, default=None
-        The representation to start from; None is ``Autoencoder()``. It is cloned and trained;
-        a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
-        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
-        here.
-
-    init : {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer, \
-            default="k-means"
-        Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
-        degree linkage, path integral or modularity, centres of shape
-        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
-        seed if it has none.
-
-    target : {"last", "random", "all", "random-raw", "all-raw"}, default="last"
+    target : {"last", "random", "all", "random-raw", "all-raw"}
         Which coordinates of the rotated embedding are moved to those of their centre: the last
         one, in which the clusters are widest, as the paper proposes; a random one, drawn anew
         each round; all. "-raw" does without the rotation. The others are the paper's ablation.
 
-    anchor : bool, default=True
+    anchor : bool
         Hold the other coordinates at their values of the last update, as the authors' code
         does. False is the equation read literally: the others are free, and nothing but the
         initialisation holds the scale of the embedding.
 
-    kmeans_n_init : int, default=None
+    kmeans_n_init : int
         Fresh k-means++ starts of the k-means of every round; None starts it from the last
         centres, which is faster and settles sooner.
 
-    max_iter : int, default=100
+    max_iter : int
         Rounds of k-means and `update_interval` steps, at most.
 
-    update_interval : int, default=40
+    update_interval : int
         Optimisation steps per round; the paper has 40 for images and 10 for text.
 
-    tol : float, default=1e-3
+    tol : float
         Stop when a smaller fraction of the labels changed between two rounds; 0 never
         stops. The paper has 0.001, the authors' code 0.005.
 
-    batch_size : int, default=256
+    batch_size : int
         Rows per step; more than there are rows means one batch, and so does None: this is the
         paper's DEKM_F.
 
-    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
-            default="adam"
-        Optimiser, or a subclass of ``torch.optim.Optimizer``.
-
-    lr : float, default=1e-3
-        Learning rate of the clustering phase.
-
-    momentum : float, default=0.9
-        Momentum of "sgd" and "rmsprop"; others ignore it.
-
-    n_init : int, default=1
-        Number of whole runs, pretraining included, with different seeds; the one with the best
-        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
-
-    n_jobs : int, default=None
-        Number of runs at a time, through joblib.
-
-    memory : str, path or joblib.Memory, default=None
-        Where to cache the fitted representation, so that fits which differ in clustering
-        parameters alone train it once. Needs an integer `random_state`.
-
-    warm_start : bool, default=False
-        Go on from the network and centres of the previous fit.
-
-    callbacks : list of skorch callbacks, default=None
-        Copied and given to the inner skorch net of the clustering phase.
-
-    net_params : dict, default=None
-        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
-
-    device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
-
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
-        it. Losses, weights and predictions are always float32.
-
-    verbose : int, default=0
-        1 shows progress bars.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything. The global generators are not used.
-
     Attributes
     ----------
-    labels_ : ndarray of shape (n_samples,)
-        Cluster of each training sample; equals ``predict`` of the training data.
-
-    cluster_centers_ : ndarray of shape (n_clusters, n_components)
-        Centres in the embedding.
-
-    module_ : torch.nn.Module
-        The encoder, with ``encode``; it works on X / ``scale_``.
-
     history_ : dict of lists
         Per round: "loss" (summed over the batch), "target_error" (per row), "label_change"
         (from the second round on); and
@@ -240,24 +171,6 @@ class DEKM(BaseDeepClusterer):
 
     n_iter_ : int
         Number of rounds of `update_interval` steps.
-
-    scale_ : float
-        Divisor of the input.
-
-    embedding_variance_ : float
-        Total variance of the training embedding.
-
-    n_components_ : int
-        Dimension of the embedding.
-
-    sample_shape_ : tuple of int
-        Shape of one sample as given to ``fit``.
-
-    n_features_in_ : int
-        Number of features.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had names.
 
     See Also
     --------
@@ -285,7 +198,6 @@ class DEKM(BaseDeepClusterer):
         "kmeans_n_init": [*POSITIVE_INT, None],
         "max_iter": POSITIVE_INT,
         "update_interval": POSITIVE_INT,
-        "tol": [Interval(numbers.Real, 0, None, closed="left")],
         "batch_size": [*POSITIVE_INT, None],
     }
 

@@ -14,12 +14,11 @@ import numbers
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 from torch import nn
 
-from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
+from sklearn_deepcluster.cluster._labels import known_classes, known_clusters
 from sklearn_deepcluster.cluster._softmax import (
     SoftmaxClusteringLoss,
     SoftmaxRefresh,
@@ -34,26 +33,6 @@ from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 
-def match_classes(labels, classes, n_clusters):
-    """Cluster of each class: the assignment that most of the labelled rows agree with.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (m,)
-        Clusters of the labelled rows.
-    classes : ndarray of shape (m,)
-        Their classes, 0, 1, ...
-    n_clusters : int
-
-    Returns
-    -------
-    clusters : ndarray of shape (n_classes,)
-    """
-    table = np.zeros((classes.max() + 1, n_clusters))
-    np.add.at(table, (classes, labels), 1)
-    return linear_sum_assignment(table, maximize=True)[1]
-
-
 class DEPICT(BaseDeepClusterer):
     """Deep clustering by relative entropy minimisation, with a joint denoising autoencoder.
 
@@ -63,10 +42,7 @@ class DEPICT(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
-
-    autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator, default=None
+    autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator
         The representation to start from; None is the network of the paper,
         ``ConvAutoencoder(n_components=32, filters=(50, 50), kernel_sizes=(4, 5),
         activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
@@ -78,94 +54,42 @@ class DEPICT(BaseDeepClusterer):
         here. Its noise and its ``hidden_weight`` also hold in the clustering phase;
         ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
 
-    init : {"ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer, default="ac-mod"
+    init : {"ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer
         Initial clustering of the embedding: ``GraphAgglomerative`` by modularity, degree linkage
         or path integral, k-means with 20 starts, centres of shape (n_clusters, n_components), or a
         clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
 
-    lam : float, default=1.0
+    lam : float
         Weight of the reconstruction error (in units of the scale) relative to the cross-entropy. 0,
         with ``layerwise_epochs`` of the autoencoder, is the paper's SdA.
 
-    target : {"square", "sqrt"}, default="square"
+    target : {"square", "sqrt"}
         Targets: "square" sharpens as DEC does, which the authors' code computes; "sqrt" only
         balances, Eq. 7 as printed.
 
-    prior : array-like of shape (n_clusters,), default=None
+    prior : array-like of shape (n_clusters,)
         Expected shares of the clusters in any order: the largest belongs to the largest initial
         cluster, and so on. None is uniform.
 
-    semi_supervised : bool, default=False
+    semi_supervised : bool
         Use the labels that ``fit(X, y)`` is given: rows with y = -1 are unlabelled, the others
         keep to the cluster that was matched to their class. Off, y is ignored: a grid search that
         hands y on for scoring then leaks nothing.
 
-    warm_up_epochs : int, default=2
+    warm_up_epochs : int
         Passes in which the soft-max learns the initial clusters, before those of `max_epochs`; more
         of them for small data, until a tenth of `min_steps` was made.
 
-    max_epochs : int, default=10
-        Passes over the data in the clustering phase, at most.
-
-    min_steps : int, default=1000
-        Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
-
-    tol : float, default=1e-3
+    tol : float
         Stop when a smaller fraction of the labels changed in an epoch; 0 never stops. Stop, too,
         and go back to the epoch of the smallest change, when more than twice that fraction and
         more than ten times `tol` change: such drift has lost clusters of small data sets.
 
-    batch_size : int, default=128
-        Rows per step; more than there are rows means one batch.
-
-    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
-            default="adam"
-        Optimiser, or a subclass of ``torch.optim.Optimizer``.
-
-    lr : float, default=1e-3
-        Learning rate of the clustering phase.
-
-    momentum : float, default=0.9
-        Momentum of "sgd" and "rmsprop"; others ignore it.
-
-    n_init : int, default=1
-        Number of whole runs, pretraining included, with different seeds; the one with the best
-        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
-
-    n_jobs : int, default=None
-        Number of runs at a time, through joblib.
-
-    memory : str, path or joblib.Memory, default=None
-        Where to cache the fitted representation, so that fits which differ in clustering
-        parameters alone train it once. Needs an integer `random_state`.
-
-    warm_start : bool, default=False
+    warm_start : bool
         Go on from the network and the soft-max of the previous fit.
-
-    callbacks : list of skorch callbacks, default=None
-        Copied and given to the inner skorch net of the clustering phase.
-
-    net_params : dict, default=None
-        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
-
-    device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
-
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
-        it. Losses, weights and predictions are always float32.
-
-    verbose : int, default=0
-        1 shows progress bars.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything. The global generators are not used.
 
     Attributes
     ----------
-    labels_ : ndarray of shape (n_samples,)
-        Cluster of each training sample; equals ``predict`` of the training data.
-
     coef_ : ndarray of shape (n_clusters, n_components)
         Weights of the soft-max layer.
 
@@ -188,24 +112,6 @@ class DEPICT(BaseDeepClusterer):
 
     n_iter_ : int
         Number of epochs, warm-up and those that were taken back included.
-
-    scale_ : float
-        Divisor of the input.
-
-    embedding_variance_ : float
-        Total variance of the training embedding.
-
-    n_components_ : int
-        Dimension of the embedding.
-
-    sample_shape_ : tuple of int
-        Shape of one sample as given to ``fit``.
-
-    n_features_in_ : int
-        Number of features.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had names.
 
     See Also
     --------
@@ -235,9 +141,6 @@ class DEPICT(BaseDeepClusterer):
         "prior": ["array-like", None],
         "semi_supervised": ["boolean"],
         "warm_up_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
-        "max_epochs": POSITIVE_INT,
-        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
-        "tol": [Interval(numbers.Real, 0, None, closed="left")],
     }
     _keeps_decoder = True
 
@@ -356,7 +259,9 @@ class DEPICT(BaseDeepClusterer):
 
     def _check(self, given):
         self._prior()
-        return self._classes(len(given.samples), given.y)
+        if not self.semi_supervised or given.y is None:
+            return None
+        return known_classes(given.y, len(given.samples), self.n_clusters)
 
     def _prior(self):
         """The prior as float32 Tensor (k,) of sum 1, or None."""
@@ -369,30 +274,6 @@ class DEPICT(BaseDeepClusterer):
             )
         return torch.from_numpy((prior / prior.sum()).astype(np.float32))
 
-    def _classes(self, n_samples, y):
-        """Classes 0, 1, ... of the rows, -1 where unknown; None without labels."""
-        if not self.semi_supervised or y is None:
-            return None
-        y = column_or_1d(y)
-        if len(y) != n_samples:
-            raise ValueError(f"y has {len(y)} labels; X has {n_samples} samples.")
-        if y.dtype.kind in "US":
-            raise ValueError(
-                "y holds strings alone, and -1 for unlabelled rows is none: use dtype=object."
-            )
-        if any(v is None or v != v or v in (np.inf, -np.inf) for v in y.tolist()):
-            raise ValueError("y contains None, NaN or infinity; unlabelled rows have y = -1.")
-        known = np.array([not (isinstance(v, numbers.Real) and v == -1) for v in y.tolist()])
-        try:
-            classes, codes = np.unique(y[known], return_inverse=True)
-        except TypeError as error:
-            raise ValueError(f"y mixes labels of types that cannot be sorted: {error}") from error
-        if len(classes) > self.n_clusters:
-            raise ValueError(f"y has {len(classes)} classes; n_clusters={self.n_clusters}.")
-        found = np.full(len(y), -1)
-        found[known] = codes
-        return found
-
     def _optimize(self, task):
         device, n_samples = task.trainer.device, len(task.rows)
         z = task.embed()
@@ -402,7 +283,8 @@ class DEPICT(BaseDeepClusterer):
         else:
             labels, centers = task.start.clusters(z)
             layer = nearest_mean_softmax(z, labels, centers)
-        known = self._known(task.y, labels, device)
+        y = np.full(n_samples, -1) if task.y is None else task.y
+        known = [part.to(device) for part in known_clusters(y, labels.numpy(), self.n_clusters)]
         objective = SoftmaxClusteringLoss(*layer, task.reconstruction, self.lam).to(device)
         warm_up, targets = 0, None
         if not task.resumed and self.warm_up_epochs:
@@ -424,16 +306,6 @@ class DEPICT(BaseDeepClusterer):
             objective, rounds=warm_up + epochs, targets=targets, schedule=[refresh], noise=True
         )
         return Outcome(objective.head(), history)
-
-    def _known(self, y, labels, device):
-        """The labelled rows and the clusters that their classes were matched to."""
-        if y is None:
-            y = np.full(len(labels), -1)
-        rows = np.flatnonzero(y >= 0)
-        if not len(rows):
-            return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
-        clusters = match_classes(labels.numpy()[rows], y[rows], self.n_clusters)
-        return torch.from_numpy(rows).to(device), torch.from_numpy(clusters[y[rows]]).to(device)
 
     def _ranked_prior(self, labels, device):
         """The prior in the order of the clusters: the largest share for the largest cluster."""

@@ -1,4 +1,12 @@
-"""Objective and schedule of KNet: the encoder, the spectral embedding U and labels in turn."""
+"""Objective and schedule of KNet: the encoder, the spectral embedding U and labels in turn.
+
+Deviations from the paper and its code, most of them options of ``KNet``. One step of the encoder
+for the initial U, until the HSIC has all but stopped to rise, instead of many that follow U: the
+alternation drifts. Separate clusters are told by c - 1 columns of U. The labels of the hard phase
+maximise the HSIC itself (kernel k-means on its leading eigenvectors), where the code normalises the
+rows of U; its targets are orthonormal indicators, where those of the code are 0 and 1. Pairs are
+weighted so that the batch estimates all.
+"""
 
 from typing import NamedTuple
 
@@ -80,12 +88,14 @@ class HSICSchedule(Schedule):
     ----------
     task : Task
     objective : HSICLoss
+    kernel : KernelSettings
     estimator : KNet
     """
 
-    def __init__(self, task, objective, estimator):
+    def __init__(self, task, objective, kernel, estimator):
         self.task = task
         self.objective = objective
+        self.kernel = kernel
         self.estimator = estimator
         self.update = update_of(estimator.update)
         order = torch.randperm(len(task.rows), generator=generator(task.seed))
@@ -116,7 +126,7 @@ class HSICSchedule(Schedule):
         z = self.task.embed()
         if self.labels is None and not self._converged(z):
             return None
-        operator = self.estimator._operator(z, self.objective.sigma)
+        operator = self.kernel.operator(z, self.objective.sigma)
         before = self.u
         self.u, values = self.update.follow(operator, self.u)
         moved = projector_distance(before, self.u)

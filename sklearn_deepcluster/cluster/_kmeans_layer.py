@@ -1,4 +1,9 @@
-"""k-means as a layer of free weights on fixed features: objective, schedule, algorithm."""
+"""k-means as a layer of free weights on fixed features, the first of the papers of k-meansNet.
+
+Deviations: the loss has no factor 1 / alpha and no mean of the biases, which change no assignment
+and would let it sink for ever; training ends when a cluster loses its last row, as otherwise most
+are lost.
+"""
 
 import dataclasses
 
@@ -121,6 +126,13 @@ def train_layer(task, alpha, tol, **rounds):
     task = dataclasses.replace(task, module=layer, rows=Rows(z.numpy(), device=trainer.device))
     history = task.train(KMeansLayerLoss(alpha), schedule=[schedule], **rounds)
     return Outcome(layer.head(), history, {"alpha_": float(alpha)})
+
+
+def layer_pass(head, alpha, trainer, rows, **options):
+    """The head after one pass of the layer over embedded rows."""
+    layer = KMeansLayer(head["coef_"], head["intercept_"]).to(trainer.device)
+    trainer.train(layer, KMeansLayerLoss(alpha), rows, epochs=1, **options)
+    return layer.head()
 
 
 def softness(z, labels, centers):

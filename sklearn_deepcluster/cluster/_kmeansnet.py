@@ -2,41 +2,28 @@
 
 References: Peng, Zhou, Zhu, "k-meansNet: When k-means Meets Differentiable Programming"
 (arXiv:1808.07292, 2018); Peng, Li, Tsang, Zhu, Lv, Zhou, "XAI Beyond Classification: Interpretable
-Neural Clustering" (JMLR 23, 2022) and its code. Implemented: of the first, the layer with free
-weights and biases on fixed features (``variant="decoupled"``); of the second, centres and features
-on the unit sphere, rounds that move the centres and rounds that train the network.
-
-Deviations. Decoupled: the loss has no factor 1 / alpha and no mean of the biases, which change
-no assignment and would let it sink for ever; training ends when a cluster loses its last row, as
-otherwise most are lost. TELL: it starts from a pretrained autoencoder and an initial
-clustering, and stops when few labels change; the error of the reconstruction is that of the
-autoencoder, and the weight of the distances is a parameter; their Adadelta, with gradients of a
-fixed small norm, amounts to steps of a tenth of the radius, which are made directly. Autoencoder:
-the embedding has unit norm instead of a sigmoid.
+Neural Clustering" (JMLR 23, 2022) and its code. The algorithms, and how they differ from the papers,
+are in ``_kmeans_layer.py`` ("decoupled") and ``_tell.py``. Deviation of both: the embedding of the
+default autoencoder has unit norm instead of a sigmoid.
 """
 
 import numbers
-
-import torch
-from sklearn.utils import check_array
 
 from sklearn_deepcluster._engine import (
     Rows,
     draw_seed,
     generator,
-    in_rounds,
     map_blocks,
     random_stream,
 )
 from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.cluster import _kmeans_layer, _tell
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer, fitted_head
-from sklearn_deepcluster.cluster._kmeans_layer import KMeansLayer, KMeansLayerLoss, train_layer
 from sklearn_deepcluster.cluster._network import PassThrough
 from sklearn_deepcluster.cluster._softmax import softmax_log_proba
 from sklearn_deepcluster.cluster._start import NAMES, SEEDINGS
-from sklearn_deepcluster.cluster._tell import pass_over, train_on_sphere, unit_centers, unit_head
+from sklearn_deepcluster.cluster._task import rounds_of_steps
 from sklearn_deepcluster.representation import Autoencoder
-from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 
 
@@ -51,10 +38,7 @@ class KMeansNet(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
-
-    autoencoder : Autoencoder, ConvAutoencoder, FrozenEstimator or "passthrough", default=None
+    autoencoder : Autoencoder, ConvAutoencoder, FrozenEstimator or "passthrough"
         The representation to start from; None is
         ``Autoencoder(embedding_activation="unit_norm")``. It is cloned and trained;
         a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
@@ -70,93 +54,48 @@ class KMeansNet(BaseDeepClusterer):
         would ever separate them. "tell" scales centres to norm 1, and also refuses those of
         equal direction and one at 0, which has none; "decoupled" takes them as they are.
 
-    variant : {"tell", "decoupled"}, default="tell"
+    variant : {"tell", "decoupled"}
         "tell" is the successor [2]_. "decoupled" is k-meansNet [1]_ with features that stay as
         they are. Its objective has no minimum: it sinks as the weights grow, large clusters gain
-        on small ones, and cluster after cluster is lost. Training ends before the first one is
-        lost, which does not prevent the damage: in the records of the user guide the result is
-        never better than the initial clustering, and on MNIST far worse (ACC .852 before, .693
-        after).
+        on small ones, and cluster after cluster is lost. Training ends before the first one is,
+        which does not prevent the damage: in the records of the user guide the result is never
+        better than the initial clustering, and on MNIST far worse (ACC .852 before, .693 after).
 
-    alpha : float or "auto", default="auto"
+    alpha : float or "auto"
         Softness of the assignment, the soft-max of ``-alpha`` times the squared distances.
         "auto" is half the reciprocal variance per dimension within the clusters: the final ones
-        for "tell", where alpha matters to ``predict_proba`` alone, the initial ones for
-        "decoupled".
+        of "tell", where it matters to ``predict_proba`` alone, the initial ones of "decoupled".
 
-    gamma : float, default=1.0
+    gamma : float
         Weight of half the squared distances to the centres (mean over rows) relative to the
         reconstruction error (mean over rows and features, in units of the scale); "tell" only.
 
-    normalize : bool, default=True
+    normalize : bool
         Scale embeddings to norm 1. "tell" needs it. An embedding of one component would become
         1 or -1, which is refused for more than two clusters.
 
-    max_epochs : int, default=50
-        Passes over the data in the clustering phase, at most.
-
-    min_steps : int, default=1000
-        Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
-
-    update_interval : int or "auto", default="auto"
+    update_interval : int or "auto"
         Steps of a round, after which "tell" changes between centres and network and
         "decoupled" looks whether to stop. "auto" is half an epoch, but at least 30 and at most
         140 steps, and for "tell" at most half of all, of which it then makes two or more. With a
         number not below all steps "tell" never trains the network for the clusters. TELL has
         whole epochs.
 
-    tol : float, default=1e-3
+    tol : float
         "tell" stops when a smaller fraction of the labels changed in two rounds, "decoupled"
         when the loss changed by a smaller fraction in one; 0 never stops.
 
-    batch_size : int, default=256
-        Rows per step; more than there are rows means one batch.
+    optimizer
+        ...
+        The papers' is "adadelta" with ``lr=1.0``.
 
-    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
-            default="adam"
-        Optimiser, or a subclass of ``torch.optim.Optimizer``. The papers' is "adadelta" with
-        ``lr=1.0``.
+    warm_start : bool
+        Go on from the network and the layer of the previous fit. `variant`, `normalize` and whether
+        `autoencoder` is "passthrough" must be what they were.
 
-    lr : float, default=1e-3
-        Learning rate of the clustering phase.
-
-    momentum : float, default=0.9
-        Momentum of "sgd" and "rmsprop"; others ignore it.
-
-    n_init : int, default=1
-        Number of whole runs, pretraining included, with different seeds; the one with the best
-        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
-
-    n_jobs : int, default=None
-        Number of runs at a time, through joblib.
-
-    memory : str, path or joblib.Memory, default=None
-        Where to cache the fitted representation, so that fits which differ in clustering
-        parameters alone train it once. Needs an integer `random_state`.
-
-    warm_start : bool, default=False
-        Go on from the network and the layer of the previous fit. `variant`, `normalize` and
-        whether `autoencoder` is "passthrough" must be what they were.
-
-    callbacks : list of skorch callbacks, default=None
-        Copied and given to the inner skorch net of the clustering phase.
-
-    net_params : dict, default=None
-        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
-
-    device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
-
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
-        it. Losses, weights and predictions are always float32, and so are ``partial_fit`` and
-        the clustering phase of "decoupled", but not the pretraining before it.
-
-    verbose : int, default=0
-        1 shows progress bars.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything. The global generators are not used.
+    precision
+        ...
+        So are ``partial_fit`` and the clustering phase of "decoupled".
 
     Attributes
     ----------
@@ -190,10 +129,9 @@ class KMeansNet(BaseDeepClusterer):
         Per round: "loss" and "label_change" (of "tell" every second one, from the third on);
         "reconstruction" and "distance" for "tell", where the loss of the rounds that move the
         centres, the first and every second one, is the reconstruction error alone, and "hidden",
-        the error of the hidden layers, where the autoencoder has ``hidden_weight > 0``: that
-        weight times it is part of "reconstruction"; "entropy" of the assignment for "decoupled",
-        where a round that was taken back counts too. And "pretraining_loss" per epoch of the
-        representation.
+        the error of the hidden layers, where they are reconstructed; "entropy" of the assignment
+        for "decoupled", where a round that was taken back counts too. And "pretraining_loss" per
+        epoch of the representation.
 
     loss_ : float
         Loss of the last round. That of "decoupled" is ``alpha_`` times the printed one, less the
@@ -201,24 +139,6 @@ class KMeansNet(BaseDeepClusterer):
 
     n_iter_ : int
         Number of rounds of `update_interval` steps.
-
-    scale_ : float
-        Divisor of the input.
-
-    embedding_variance_ : float
-        Total variance of the training embedding.
-
-    n_components_ : int
-        Dimension of the embedding.
-
-    sample_shape_ : tuple of int
-        Shape of one sample as given to ``fit``.
-
-    n_features_in_ : int
-        Number of features.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had names.
 
     See Also
     --------
@@ -259,10 +179,7 @@ class KMeansNet(BaseDeepClusterer):
         "alpha": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "gamma": [Interval(numbers.Real, 0, None, closed="left")],
         "normalize": ["boolean"],
-        "max_epochs": POSITIVE_INT,
-        "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
         "update_interval": [*POSITIVE_INT, StrOptions({"auto"})],
-        "tol": [Interval(numbers.Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -350,62 +267,33 @@ class KMeansNet(BaseDeepClusterer):
                 f"make n_clusters={self.n_clusters}. Use variant='decoupled' with "
                 "normalize=False, or more components."
             )
-        self._check_centers()
+        if not isinstance(self.init, str) and not hasattr(self.init, "fit_predict"):
+            _tell.check_given_centers(self.init, directions=self.variant == "tell")
 
     def _check_unchanged(self, action):
         """Refuse parameters that tell of another model than the one that was fitted."""
         raw = isinstance(self.module_.encoder, PassThrough)
-        changed = {
-            "variant": self.variant != self.variant_,
-            "normalize": self.normalize != self.normalize_,
-            "autoencoder": isinstance(self.autoencoder, str) != raw,
-        }
-        fitted = {
-            "variant": f"variant={self.variant_!r}",
-            "normalize": f"normalize={self.normalize_}",
-            "autoencoder": "autoencoder='passthrough'" if raw else "an autoencoder",
-        }
-        for name in changed:
-            if changed[name]:
+        kind = "autoencoder='passthrough'" if raw else "an autoencoder"
+        for name, same, fitted in (
+            ("variant", self.variant == self.variant_, f"variant={self.variant_!r}"),
+            ("normalize", self.normalize == self.normalize_, f"normalize={self.normalize_}"),
+            ("autoencoder", isinstance(self.autoencoder, str) == raw, kind),
+        ):
+            if not same:
                 raise ValueError(
                     f"{action} cannot go on with another {name}={getattr(self, name)!r}: the "
-                    f"model was fitted with {fitted[name]}."
+                    f"model was fitted with {fitted}."
                 )
-
-    def _check_centers(self):
-        """Refuse given centres that are equal, or, where they are scaled, become so or are 0."""
-        if isinstance(self.init, str) or hasattr(self.init, "fit_predict"):
-            return
-        centers = torch.as_tensor(check_array(self.init, dtype="float32"))
-        if self.variant == "tell":
-            centers = unit_centers(centers)
-            if (centers.norm(dim=1) < 0.5).any():
-                raise ValueError(
-                    "init has a centre at 0: variant='tell' needs the direction of each."
-                )
-        if len(centers.unique(dim=0)) < len(centers):
-            raise ValueError("init has equal centres: nothing would ever separate them.")
 
     def _optimize(self, task):
-        n_samples = len(task.rows)
-        per_epoch = -(-n_samples // min(self.batch_size, n_samples))
-        steps = per_epoch * n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
         tells = self.variant == "tell"
-        interval = self.update_interval
-        if interval == "auto":
-            interval = min(140, max(30, per_epoch // 2))
-            if tells:  # two rounds, as the first one does not train the network for the clusters
-                steps = max(2, steps)
-                interval = min(interval, steps // 2)
-        rounds = {
-            "rounds": -(-steps // interval),
-            "batches": in_rounds(interval, max_steps=steps),
-        }
+        # The first round of TELL does not train the network for the clusters.
+        rounds = rounds_of_steps(self, len(task.rows), least=2 if tells else 1)
         if tells:
-            outcome = train_on_sphere(task, self.alpha, self.gamma, self.tol, **rounds)
+            outcome = _tell.train_on_sphere(task, self.alpha, self.gamma, self.tol, **rounds)
         else:
             alpha = self.alpha_ if task.resumed else self.alpha
-            outcome = train_layer(task, alpha, self.tol, **rounds)
+            outcome = _kmeans_layer.train_layer(task, alpha, self.tol, **rounds)
         outcome.attributes |= {"variant_": self.variant, "normalize_": bool(self.normalize)}
         return outcome
 
@@ -454,14 +342,13 @@ class KMeansNet(BaseDeepClusterer):
         seed = draw_seed(random_stream(self.random_state))
         embedded = Rows(z.numpy(), device=trainer.device)
         if self.variant_ == "tell":
-            centers = pass_over(head["coef_"], embedded, self.batch_size, generator(seed))
-            head = unit_head(centers, self.alpha_)
+            centers = _tell.pass_over(head["coef_"], embedded, self.batch_size, generator(seed))
+            head = _tell.unit_head(centers, self.alpha_)
         else:
-            layer = KMeansLayer(head["coef_"], head["intercept_"]).to(trainer.device)
-            loss = KMeansLayerLoss(self.alpha_)
             stage = f"{type(self).__name__}: partial_fit"
-            trainer.train(layer, loss, embedded, seed=seed, stage=stage, epochs=1)
-            head = layer.head()
+            head = _kmeans_layer.layer_pass(
+                head, self.alpha_, trainer, embedded, seed=seed, stage=stage
+            )
         here = {name: value.to(rows.device) for name, value in head.items()}
         labels, _ = self._assign_rows(module, here, rows)
         self._become(self._fitted_state() | fitted_head(head) | {"labels_": labels})

@@ -4,39 +4,26 @@ Reference: Wu, Khan, Ioannidis, Dy, "Deep Kernel Learning for Clustering" (SDM 2
 Implemented: algorithm 1 with both updates of U (Eq. 5.14-5.16, the sign of 5.15 corrected), the
 start of Eq. 5.12 and an exact one, the hard refinement of the code, training on a subset.
 
-Deviations, most of them options. One step of the encoder for the initial U, until the HSIC has all
-but stopped to rise, instead of many that follow U: the alternation drifts. Separate clusters are
-told by c - 1 columns of U. The labels of the hard phase maximise the HSIC itself (kernel k-means on
-its leading eigenvectors), where the code normalises the rows of U; its targets are orthonormal
-indicators, where those of the code are 0 and 1. The kernel has a zero diagonal, as in the code.
-Bigger batches, pairs weighted so that lam does not depend on their size.
+How the alternation differs from theirs is told in ``_kernel_alternation.py``. The kernel has a zero
+diagonal, as in the code; batches are bigger, and lam does not depend on their size.
 """
 
+import dataclasses
 import numbers
-import warnings
 
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import generator, in_rounds
+from sklearn_deepcluster._engine import in_rounds
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._kernel_alternation import HSICLoss, HSICSchedule
+from sklearn_deepcluster.cluster._kernel_settings import KernelSettings
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.cluster._updates import Stiefel
-from sklearn_deepcluster.kernels import (
-    KernelOperator,
-    kernel_gib,
-    median_distance,
-    spectrum_subset,
-)
 from sklearn_deepcluster.kernels._gaussian import MEDIAN_ROWS
-from sklearn_deepcluster.kernels._subset import REFERENCE_ROWS
 from sklearn_deepcluster.representation import IdentityAutoencoder
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
-
-# Greatest kernel matrix that is stored; beyond, a subset or blocks must be asked for.
-MAX_KERNEL_GIB = 2.0
 
 
 class KNet(BaseDeepClusterer):
@@ -49,143 +36,105 @@ class KNet(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
-
-    autoencoder : IdentityAutoencoder, Autoencoder, ConvAutoencoder or FrozenEstimator, \
-            default=None
+    autoencoder : IdentityAutoencoder, Autoencoder, ConvAutoencoder or FrozenEstimator
         The representation to start from; None is ``IdentityAutoencoder(start=start)``, which
         starts from the data. From another one the kernel is learned on top of its
         embedding. It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is
         used as it is, and not changed. Its ``random_state=None``, ``device="auto"`` and
         ``precision="auto"`` take the values given here.
 
-    start : {"identity", "pretrain"}, default="identity"
+    start : {"identity", "pretrain"}
         How the default `autoencoder` becomes the identity: exactly, without training, or by
         training (Eq. 5.12), as in the paper.
 
-    sigma : float or "median", default="median"
+    sigma : float or "median"
         Bandwidth of the kernel, in units of the embedding: those of X where X is standardised.
         "median" is the median distance between two rows of the embedding at the start.
 
-    sigma_scale : float, default=1.0
+    sigma_scale : float
         Multiplies `sigma`. 1 is for clusters that are clouds; 0.1 for thin, winding ones such as
         spirals, which a wide kernel does not see.
 
-    lam : float, default=0.0
+    lam : float
         Weight of the squared error of the reconstruction, summed over all rows, relative to the
         HSIC (which is at most about `n_clusters` at the start). It keeps the data recoverable
         from the embedding, which then cannot collapse. The hard phase is always without, as in
         the authors' code: to study lam, set ``n_refine=0``.
 
-    update : {"eig", "stiefel"} or Stiefel, default="eig"
+    update : {"eig", "stiefel"} or Stiefel
         How U follows the embedding: eigenvectors (KNet_EIG), or ascent on the Stiefel manifold
         from the last U (KNet_SMA); ``Stiefel(max_iter=...)`` says for how many iterations.
 
-    n_vectors : int, default=None
+    n_vectors : int
         Columns of U; None is `n_clusters`, or one less where the kernel separates the clusters
         from the start (see `inner_tol`): as it is centred, c - 1 columns then tell all, and to
         follow the next one would split a cluster. Where clusters overlap, it helps.
 
-    rounding : {"kernel", "rows"}, default="kernel"
+    rounding : {"kernel", "rows"}
         How labels are read from U in the hard phase. "kernel" is k-means on U times the roots of
         its eigenvalues, which maximises the HSIC over clusterings (kernel k-means); "rows", as in
         the authors' code, is k-means on U with rows of norm 1.
 
-    zero_diagonal : bool, default=True
+    zero_diagonal : bool
         Leave out the kernel of each row with itself, as the authors' code does; otherwise a
         remote row makes a cluster of its own.
 
-    normalize_degree : bool, default=True
+    normalize_degree : bool
         Divide the kernel by the degrees of its rows; False is an option of the authors' code.
 
-    max_samples : int, float, "spectrum" or None, default=None
+    max_samples : int, float, "spectrum" or None
         Rows to train with, drawn at random; the others are assigned by ``predict``. A float is
         a fraction. "spectrum" draws the smallest subset whose kernel has the leading eigenvalues
         of all, within .005, in steps of 5 %, at most 2,000. None trains with all.
 
-    block_size : int, default=None
+    block_size : int
         Compute this many rows of the kernel matrix at a time, again for every product, in
         O(n_samples * block_size) memory. None stores the matrix.
 
-    max_iter : int, default=1
+    max_iter : int
         Soft rounds at most: the encoder is trained for the U of the last embedding until it
         gains no more, then U follows. More than one is the paper's alternation, which drifts:
         the HSIC can be raised by splitting clusters. 0 starts with the hard phase.
 
-    n_refine : int, default=9
+    n_refine : int
         Hard rounds at most: `update_interval` steps for the clusters that are read from U, then
         U and labels follow. 0 leaves this phase out; it is in the authors' code alone.
 
-    update_interval : int, default=50
+    update_interval : int
         Optimisation steps between two looks at the convergence.
 
-    inner_tol : float, default=0.15
+    inner_tol : float
         A soft round ends when the HSIC has gained a smaller fraction in `update_interval` steps:
         later the encoder would learn the errors of U by heart. Where the kernel separates the
         clusters from the start (its leading ``n_clusters - 1`` eigenvalues, at most 1, have a mean
         above 0.9) there are none, and a soft round has all of `max_steps`.
 
-    max_steps : int, default=2000
+    max_steps : int
         Optimisation steps per soft round, at most (see `inner_tol`).
 
-    tol : float, default=1e-2
+    tol : float
         The soft phase ends when U has moved less (distance of the projectors, in [0, 1]), the hard
         phase when a smaller fraction of the labels has changed.
 
-    batch_size : int, default=64
+    batch_size : int
         Rows per step; more than there are rows means one batch. The paper has 5.
 
-    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
-            default="adam"
-        Optimiser, or a subclass of ``torch.optim.Optimizer``.
-
-    lr : float, default=1e-3
+    lr : float
         Learning rate.
 
-    momentum : float, default=0.9
-        Momentum of "sgd" and "rmsprop"; others ignore it.
-
-    n_init : int, default=1
-        Number of whole runs with different seeds; the one with the best
-        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
-
-    n_jobs : int, default=None
-        Number of runs at a time, through joblib.
-
-    memory : str, path or joblib.Memory, default=None
-        Where to cache the fitted representation, so that fits which differ in clustering
-        parameters alone train it once. Needs an integer `random_state`.
-
-    warm_start : bool, default=False
+    warm_start : bool
         Go on from the network, the bandwidth and the centres of the previous fit, in the hard
         phase.
 
-    callbacks : list of skorch callbacks, default=None
+    callbacks : list of skorch callbacks
         Copied and given to the inner skorch net.
 
-    net_params : dict, default=None
-        More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
-
-    device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
-
-    precision : {"auto", "float32", "bfloat16"}, default="float32"
-        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
-        it, which is coarse beside a narrow kernel and no faster in narrow layers. Losses,
-        weights and predictions are always float32.
-
-    verbose : int, default=0
-        1 shows progress bars.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything. The global generators are not used.
+    precision
+        ...
+        It is coarse beside a narrow kernel and no faster in narrow layers.
 
     Attributes
     ----------
-    labels_ : ndarray of shape (n_samples,)
-        Cluster of each training sample; equals ``predict`` of the training data.
-
     cluster_centers_ : ndarray of shape (n_clusters, n_components)
         Centres in the embedding, by k-means.
 
@@ -209,24 +158,6 @@ class KNet(BaseDeepClusterer):
 
     n_iter_ : int
         Number of `update_interval` steps.
-
-    scale_ : float
-        Divisor of the input.
-
-    embedding_variance_ : float
-        Total variance of the training embedding.
-
-    n_components_ : int
-        Dimension of the embedding.
-
-    sample_shape_ : tuple of int
-        Shape of one sample as given to ``fit``.
-
-    n_features_in_ : int
-        Number of features.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had names.
 
     See Also
     --------
@@ -275,7 +206,6 @@ class KNet(BaseDeepClusterer):
         "update_interval": POSITIVE_INT,
         "inner_tol": [Interval(numbers.Real, 0, None, closed="left")],
         "max_steps": POSITIVE_INT,
-        "tol": [Interval(numbers.Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -378,39 +308,24 @@ class KNet(BaseDeepClusterer):
             )
         if self.max_iter == 0 and self.n_refine == 0:
             raise ValueError("max_iter=0 and n_refine=0 leave nothing to train.")
-        n = self._n_used(len(X))
-        if n < self.n_clusters:
-            raise ValueError(
-                f"max_samples={self.max_samples!r} leaves {n} rows to train with, fewer than "
-                f"n_clusters={self.n_clusters}."
-            )
-        if self.n_vectors is not None and self.n_vectors > n:
-            raise ValueError(f"n_vectors={self.n_vectors} is more than the {n} rows to train with.")
+        kernel = self._kernel()
+        kernel.check(len(X), self.n_vectors)
         if isinstance(given.network.fitted, IdentityAutoencoder) and not given.resumed:
             # The embedding will be the data, so what is wrong with it can be told now.
             rows = np.linspace(0, len(X) - 1, min(len(X), MEDIAN_ROWS)).astype(int)
-            self._bandwidth(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)
-        if self.block_size is None and kernel_gib(n) > MAX_KERNEL_GIB:
-            raise ValueError(
-                f"The kernel matrix of {n} rows takes {kernel_gib(n):.1f} GiB. Train with fewer "
-                "rows (max_samples), or compute the matrix block by block (block_size), which "
-                "takes far longer."
-            )
+            kernel.bandwidth(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)
 
-    def _n_used(self, n):
-        """Rows to train with; at most so many where the spectrum decides."""
-        if self.max_samples is None:
-            return n
-        if self.max_samples == "spectrum":
-            return min(n, REFERENCE_ROWS)
-        if isinstance(self.max_samples, numbers.Integral):
-            return min(n, int(self.max_samples))
-        return max(1, round(self.max_samples * n))
+    def _kernel(self):
+        return KernelSettings(
+            **{f.name: getattr(self, f.name) for f in dataclasses.fields(KernelSettings)}
+        )
 
     def _optimize(self, task):
-        sigma, operator, task = self._prepared(task)
+        kernel = self._kernel()
+        sigma = self.sigma_ if task.resumed else None
+        sigma, operator, task = kernel.prepared(task, sigma)
         objective = HSICLoss(sigma)
-        schedule = HSICSchedule(task, objective, self)
+        schedule = HSICSchedule(task, objective, kernel, self)
         targets = schedule.begin(operator, self._last_labels(task))
         # One more than can be trained: the schedule looks at the last and stops.
         most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine + 1
@@ -425,58 +340,6 @@ class KNet(BaseDeepClusterer):
         centers = task.start.clusters(task.embed())[1].to(task.trainer.device)
         settings = {"sigma_": sigma, "lam_": float(self.lam)}
         return Outcome({"cluster_centers_": centers}, history, settings)
-
-    def _prepared(self, task):
-        """Bandwidth, kernel, and the task with the rows to train with."""
-        rng = generator(task.seed)
-        n, n_used = len(task.rows), self._n_used(len(task.rows))
-        if n_used < n:  # before anything is embedded: of many rows the rest is never needed
-            task = task.with_rows(torch.randperm(n, generator=rng)[:n_used].sort().values)
-        z = task.embed()
-        sigma = self.sigma_ if task.resumed else self._bandwidth(z, rng)
-        if self.max_samples == "spectrum":
-            chosen = spectrum_subset(z, sigma, rng, n_min=self.n_clusters, **self._kernel_options())
-            task, z = task.with_rows(chosen), z[chosen]
-        operator = self._operator(z, sigma)
-        if operator.isolated.any() and n > 1:
-            connected = self._connected(operator)
-            task, operator = task.with_rows(connected), self._operator(z[connected], sigma)
-        return sigma, operator, task
-
-    def _kernel_options(self):
-        return {"zero_diagonal": self.zero_diagonal, "normalize_degree": self.normalize_degree}
-
-    def _operator(self, z, sigma):
-        return KernelOperator(z, sigma, block_size=self.block_size, **self._kernel_options())
-
-    def _connected(self, operator):
-        """Rows that have neighbours; the others would be clusters of their own."""
-        connected = torch.nonzero(~operator.isolated)[:, 0]
-        what = f"With the bandwidth sigma_={operator.sigma:.3g}"
-        if len(connected) < max(2, self.n_clusters):
-            raise ValueError(
-                f"sigma is too small: {what.lower()} {len(connected)} of {len(operator)} rows "
-                f"have a neighbour; n_clusters={self.n_clusters}. Raise sigma or sigma_scale."
-            )
-        warnings.warn(
-            f"{what} {len(operator) - len(connected)} of {len(operator)} rows have no "
-            "neighbours: they take no part in the training and join the nearest cluster.",
-            UserWarning,
-            stacklevel=7,  # the caller of fit
-        )
-        return connected
-
-    def _bandwidth(self, z, rng):
-        sigma = self.sigma
-        if sigma == "median":
-            # Equal rows are one cluster, whatever the bandwidth.
-            sigma = 1.0 if (z == z[0]).all() else median_distance(z, rng)
-            if sigma == 0.0:
-                raise ValueError(
-                    "sigma='median' is 0: more than half of the pairs of rows are equal. Give "
-                    "sigma as a number."
-                )
-        return float(sigma * self.sigma_scale)
 
     def _last_labels(self, task):
         """Labels of the last fit, where this one goes on from it."""

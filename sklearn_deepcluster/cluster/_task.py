@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Rows, Trainer, map_blocks
+from sklearn_deepcluster._engine import Rows, Trainer, in_rounds, map_blocks
 from sklearn_deepcluster._input import Samples
 from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
 from sklearn_deepcluster.nn import Exposing
+from sklearn_deepcluster.representation._base import n_epochs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +167,24 @@ class Run:
     def n_found(self):
         """Number of clusters that are not empty."""
         return len(np.unique(self.fitted["labels_"]))
+
+
+def rounds_of_steps(method, n_samples, least=1):
+    """Rounds of ``update_interval`` steps, as options of ``task.train``.
+
+    They make ``max_epochs`` passes over the data and at least ``min_steps`` steps in all. "auto" is
+    half a pass, but at least 30 and at most 140 steps; with it there are `least` rounds.
+    """
+    per_epoch = -(-n_samples // min(method.batch_size, n_samples))
+    steps = per_epoch * n_epochs(n_samples, method.batch_size, method.max_epochs, method.min_steps)
+    interval = method.update_interval
+    if interval == "auto":
+        steps = max(least, steps)
+        interval = min(140, max(30, per_epoch // 2), steps // least)
+    return {
+        "rounds": -(-steps // interval),
+        "batches": in_rounds(interval, max_steps=steps),
+    }
 
 
 def watch_labels(net, before, labels, tol):

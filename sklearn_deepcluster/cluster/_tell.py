@@ -1,8 +1,15 @@
-"""TELL: k-means and an autoencoder on the unit sphere: objective, schedule, algorithm."""
+"""TELL: k-means and an autoencoder on the unit sphere, the second of the papers of k-meansNet.
+
+Deviations: it starts from a pretrained autoencoder and an initial clustering, and stops when few
+labels change; the error of the reconstruction is that of the autoencoder, and the weight of the
+distances is a parameter; the authors' Adadelta, with gradients of a fixed small norm, amounts to
+steps of a tenth of the radius, which are made directly.
+"""
 
 import enum
 
 import torch
+from sklearn.utils import check_array
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule
@@ -22,6 +29,23 @@ class Round(enum.Enum):
 
 def unit_centers(centers):
     return nn.functional.normalize(centers, dim=1)
+
+
+def check_given_centers(centers, directions):
+    """Refuse centres that are equal, or, where only directions count, have equal ones or none.
+
+    Parameters
+    ----------
+    centers : array-like of shape (k, e)
+    directions : bool
+    """
+    centers = torch.as_tensor(check_array(centers, dtype="float32"))
+    if directions:
+        centers = unit_centers(centers)
+        if (centers.norm(dim=1) < 0.5).any():
+            raise ValueError("init has a centre at 0: variant='tell' needs the direction of each.")
+    if len(centers.unique(dim=0)) < len(centers):
+        raise ValueError("init has equal centres: nothing would ever separate them.")
 
 
 def move_centers(centers, z, step=CENTER_STEP):

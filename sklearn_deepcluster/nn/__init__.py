@@ -29,15 +29,26 @@ from sklearn_deepcluster.nn._layers import (
     TiedLinear,
     linear,
 )
+from sklearn_deepcluster.nn._patches import (
+    ContextTask,
+    PatchGrid,
+    PositionClassifier,
+    PositionLoss,
+    choose_patches,
+)
 
 __all__ = [
     "ACTIVATIONS",
     "AutoencoderModule",
     "BlockEncoder",
+    "ContextTask",
     "Corruption",
     "Dropout",
     "Exposing",
     "MaskingNoise",
+    "PatchGrid",
+    "PositionClassifier",
+    "PositionLoss",
     "RecurrentEncoder",
     "Stochastic",
     "TiedLinear",
@@ -45,6 +56,7 @@ __all__ = [
     "block_convnet",
     "block_mlp",
     "block_sides",
+    "choose_patches",
     "conv_decoder",
     "conv_encoder",
     "identity_mlp",

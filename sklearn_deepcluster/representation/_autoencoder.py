@@ -26,42 +26,17 @@ class Autoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(500, 500, 2000)
+    hidden_layer_sizes : tuple of int
         Widths of the encoder's hidden layers.
 
-    n_components : int, default=10
-        Dimension of the embedding.
-
-    activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid", "identity"}, \
-            default="relu"
-        Activation of the hidden layers.
-
-    embedding_activation : str, default="identity"
-        Activation of the embedding, from the same list, or "unit_norm": scaled to norm 1.
-
-    output_activation : str, default="identity"
-        Activation of the reconstruction, from the same list. "sigmoid" is for data in
-        [0, 1] and needs ``scale=None``.
-
-    noise : float, default=0.2
-        Fraction of entries that are corrupted during training, in [0, 1).
-
-    noise_kind : {"masking", "dropout"}, default="masking"
-        "masking" sets input entries to zero; "dropout" drops entries before every layer of the
-        encoder and rescales the others.
-
-    hidden_weight : float, default=0.0
+    hidden_weight : float
         Weight of the reconstruction of each hidden layer, as it is without noise, relative to
         that of the input [3]_.
 
-    tied : bool, default=False
+    tied : bool
         The decoder uses the transposed weights of the encoder.
 
-    layerwise_epochs : int, default=0
-        Epochs of greedy layer-wise denoising training per layer (dropout of `noise`, or 0.2
-        where that is 0, on each layer's input and code) before the whole network is trained.
-
-    module : torch.nn.Module or callable, default=None
+    module : torch.nn.Module or callable
         Your own network instead: a module with attributes ``encoder`` and ``decoder`` (copied,
         weights included), or a callable that is given ``n_features`` and returns one. The
         encoder takes (b, n_features), or (b, channels, height, width) where X is an image
@@ -69,81 +44,21 @@ class Autoencoder(BaseAutoencoder):
         A module may draw from torch's global generator: it is built and trained under one
         process-wide lock, with that generator seeded and restored.
 
-    scale : "auto", float or None, default="auto"
-        X is divided by it. "auto" is the root mean square of all training values, so the unit
-        of X does not matter; None switches it off.
-
-    max_epochs : int, default=50
-        Passes over the data.
-
-    min_steps : int, default=2000
+    min_steps : int
         Small data take more passes, until this many optimisation steps were made: with 70,000
         rows and batches of 256 the 50 epochs are 13,700 steps, with 1,797 rows they would be
         400, too few to learn an embedding; the floor makes them 2,000.
 
-    batch_size : int, default=256
-        Rows per step; more than there are rows means one batch.
-
-    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
-            default="adam"
-        Optimiser, or a subclass of ``torch.optim.Optimizer``.
-
-    lr : float, default=1e-3
-        Learning rate.
-
-    momentum : float, default=0.9
-        Momentum of "sgd" and "rmsprop"; others ignore it.
-
-    warm_start : bool, default=False
-        Go on from the previous fit (with a fresh optimiser, on data of the same width).
-
-    callbacks : list of skorch callbacks, default=None
-        Copied and given to the inner skorch net.
-
-    net_params : dict, default=None
+    net_params : dict
         More parameters of the inner skorch net, such as ``{"optimizer__weight_decay": 1e-4}``.
 
-    device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
-
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
-        it. Losses, weights and predictions are always float32.
-
-    verbose : int, default=0
+    verbose : int
         1 shows a progress bar.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of weights, order and noise. The global generators are not used.
 
     Attributes
     ----------
-    module_ : torch.nn.Module
-        The network, with ``encode`` and ``decode``; it works on X / ``scale_``.
-
-    n_components_ : int
-        Dimension of the embedding.
-
-    scale_ : float
-        Divisor of the input.
-
     history_ : dict of lists
         "loss" per epoch (mean squared error in units of the scale), layer-wise epochs first.
-
-    loss_ : float
-        Loss of the last epoch.
-
-    n_iter_ : int
-        Number of epochs.
-
-    sample_shape_ : tuple of int
-        Shape of one sample as given to ``fit``.
-
-    n_features_in_ : int
-        Number of features.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had names.
 
     See Also
     --------

@@ -90,7 +90,26 @@ class _LayerLoss(ReconstructionLoss):
 
 
 class BaseRepresentation(TorchEstimator):
-    """Base of the representations that a clusterer can start from; a subclass builds and trains."""
+    """Base of the representations that a clusterer can start from; a subclass builds and trains.
+
+    Parameters
+    ----------
+    scale : "auto", float or None
+        X is divided by it. "auto" is the root mean square of all training values, so the unit
+        of X does not matter; None switches it off.
+
+    max_epochs : int
+        Passes over the data.
+
+    min_steps : int
+        Small data take more passes, until this many optimisation steps were made.
+
+    warm_start : bool
+        Go on from the previous fit (with a fresh optimiser, on data of the same width).
+
+    random_state : int, RandomState instance or None
+        Seed of weights, order and noise. The global generators are not used.
+    """
 
     _parameter_constraints = {
         **TRAINING_CONSTRAINTS,
@@ -178,7 +197,39 @@ class BaseRepresentation(TorchEstimator):
 
 
 class BaseAutoencoder(BaseRepresentation):
-    """Base of the autoencoders; a subclass builds the module."""
+    """Base of the autoencoders; a subclass builds the module.
+
+    Parameters
+    ----------
+    n_components : int
+        Dimension of the embedding.
+
+    activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid", "identity"}
+        Activation of the hidden layers.
+
+    embedding_activation : str
+        Activation of the embedding, from the same list, or "unit_norm": scaled to norm 1.
+
+    output_activation : str
+        Activation of the reconstruction, from the same list. "sigmoid" is for data in
+        [0, 1] and needs ``scale=None``.
+
+    noise : float
+        Fraction of entries that are corrupted during training, in [0, 1).
+
+    noise_kind : {"masking", "dropout"}
+        "masking" sets input entries to zero; "dropout" drops entries before every layer of the
+        encoder and rescales the others.
+
+    layerwise_epochs : int
+        Epochs of greedy layer-wise denoising training per layer (dropout of `noise`, or 0.2
+        where that is 0, on each layer's input and code) before the whole network is trained.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The network, with ``encode`` and ``decode``; it works on X / ``scale_``.
+    """
 
     _parameter_constraints = {
         **BaseRepresentation._parameter_constraints,

@@ -24,90 +24,40 @@ class IdentityAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=None
+    hidden_layer_sizes : tuple of int
         Widths of the encoder's hidden layers; the decoder mirrors them. None is two layers of
         twice the number of features, 20 at least. With ``start="identity"`` they must be equal,
         even, and at least twice the number of features.
 
-    start : {"identity", "pretrain"}, default="identity"
+    start : {"identity", "pretrain"}
         "identity": weights that map every row to itself exactly, up to rounding, without any
         training. "pretrain": random weights that are trained to do so (Eq. 5.12), as in the
         paper, which leaves an error; the parameters of training are for this one.
 
-    scale : "auto", float or None, default="auto"
+    scale : "auto", float or None
         X is divided by it. "auto" is the root mean square of all training values, so the unit
         of X does not matter; of standardised data it is 1. None switches it off.
 
-    max_epochs : int, default=50
-        Passes over the data.
-
-    min_steps : int, default=2000
-        Small data take more passes, until this many optimisation steps were made.
-
-    batch_size : int, default=256
-        Rows per step; more than there are rows means one batch.
-
-    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"} or class, \
-            default="adam"
-        Optimiser, or a subclass of ``torch.optim.Optimizer``.
-
-    lr : float, default=1e-3
-        Learning rate.
-
-    momentum : float, default=0.9
-        Momentum of "sgd" and "rmsprop"; others ignore it.
-
-    warm_start : bool, default=False
-        Go on from the previous fit (with a fresh optimiser, on data of the same width).
-
-    callbacks : list of skorch callbacks, default=None
-        Copied and given to the inner skorch net.
-
-    net_params : dict, default=None
+    net_params : dict
         More parameters of the inner skorch net, such as ``{"optimizer__weight_decay": 1e-4}``.
 
-    device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
-
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the products in training; "auto" is bfloat16 where the hardware multiplies
-        it. Losses, weights and predictions are always float32.
-
-    verbose : int, default=0
+    verbose : int
         1 shows a progress bar.
 
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance or None
         Seed of weights and order. The global generators are not used.
 
     Attributes
     ----------
-    module_ : torch.nn.Module
-        The network, with ``encode`` and ``decode``; it works on X / ``scale_``.
-
     n_components_ : int
         Dimension of the embedding: that of the data.
-
-    scale_ : float
-        Divisor of the input.
 
     history_ : dict of lists
         "loss" per epoch (mean squared error of the embedding plus that of the reconstruction, in
         units of the scale); of "identity" what rounding leaves, once.
 
-    loss_ : float
-        Loss of the last epoch.
-
     n_iter_ : int
         Number of epochs, or 1.
-
-    sample_shape_ : tuple of int
-        Shape of one sample as given to ``fit``.
-
-    n_features_in_ : int
-        Number of features.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X had names.
 
     See Also
     --------
