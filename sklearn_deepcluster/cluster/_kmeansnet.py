@@ -2,9 +2,9 @@
 
 References: Peng, Zhou, Zhu, "k-meansNet: When k-means Meets Differentiable Programming"
 (arXiv:1808.07292, 2018); Peng, Li, Tsang, Zhu, Lv, Zhou, "XAI Beyond Classification: Interpretable
-Neural Clustering" (JMLR 23, 2022) and its code. The algorithms, and how they differ from the papers,
-are in ``_kmeans_layer.py`` ("decoupled") and ``_tell.py``. Deviation of both: the embedding of the
-default autoencoder has unit norm instead of a sigmoid.
+Neural Clustering" (JMLR 23, 2022) and its code. The algorithms, and how they differ from the
+papers, are in ``_kmeans_layer.py`` and ``_tell.py``. In both the embedding of the default
+autoencoder has unit norm instead of a sigmoid.
 """
 
 import numbers
@@ -76,10 +76,9 @@ class KMeansNet(BaseDeepClusterer):
 
     update_interval : int or "auto"
         Steps of a round, after which "tell" changes between centres and network and
-        "decoupled" looks whether to stop. "auto" is half an epoch, but at least 30 and at most
-        140 steps, and for "tell" at most half of all, of which it then makes two or more. With a
-        number not below all steps "tell" never trains the network for the clusters. TELL has
-        whole epochs.
+        "decoupled" looks whether to stop. "auto" is half an epoch, but at least 30 and at most 140
+        steps, and for "tell" at most half of all. With a number not below all steps "tell" never
+        trains the network for the clusters. TELL has whole epochs.
 
     tol : float
         "tell" stops when a smaller fraction of the labels changed in two rounds, "decoupled"
@@ -128,10 +127,9 @@ class KMeansNet(BaseDeepClusterer):
     history_ : dict of lists
         Per round: "loss" and "label_change" (of "tell" every second one, from the third on);
         "reconstruction" and "distance" for "tell", where the loss of the rounds that move the
-        centres, the first and every second one, is the reconstruction error alone, and "hidden",
-        the error of the hidden layers, where they are reconstructed; "entropy" of the assignment
-        for "decoupled", where a round that was taken back counts too. And "pretraining_loss" per
-        epoch of the representation.
+        centres, the first and every second one, is the reconstruction error alone, and "hidden"
+        where hidden layers are reconstructed; "entropy" of the assignment for "decoupled", where a
+        round that was taken back counts too. And "pretraining_loss" per epoch of the network.
 
     loss_ : float
         Loss of the last round. That of "decoupled" is ``alpha_`` times the printed one, less the
@@ -157,12 +155,7 @@ class KMeansNet(BaseDeepClusterer):
     >>> from sklearn.datasets import make_blobs
     >>> from sklearn_deepcluster import Autoencoder, KMeansNet
     >>> X, _ = make_blobs(150, centers=3, n_features=8, random_state=0)
-    >>> ae = Autoencoder(
-    ...     hidden_layer_sizes=(32,),
-    ...     n_components=3,
-    ...     embedding_activation="unit_norm",
-    ...     min_steps=300,
-    ... )
+    >>> ae = Autoencoder(hidden_layer_sizes=(32,), n_components=3, min_steps=300)
     >>> net = KMeansNet(3, autoencoder=ae, min_steps=60, random_state=0).fit(X[:100])
     >>> net.partial_fit(X[100:]).predict(X).shape
     (150,)
@@ -263,9 +256,8 @@ class KMeansNet(BaseDeepClusterer):
                 raise ValueError("variant='tell' needs normalize=True.")
         if self.normalize and self.n_clusters > 2 and given.network.width == 1:
             raise ValueError(
-                f"normalize=True turns an embedding of one component into 1 or -1, which cannot "
-                f"make n_clusters={self.n_clusters}. Use variant='decoupled' with "
-                "normalize=False, or more components."
+                f"normalize=True makes 1 or -1 of one component, not n_clusters={self.n_clusters}: "
+                "use more components, or variant='decoupled' with normalize=False."
             )
         if not isinstance(self.init, str) and not hasattr(self.init, "fit_predict"):
             _tell.check_given_centers(self.init, directions=self.variant == "tell")
@@ -350,6 +342,6 @@ class KMeansNet(BaseDeepClusterer):
                 head, self.alpha_, trainer, embedded, seed=seed, stage=stage
             )
         here = {name: value.to(rows.device) for name, value in head.items()}
-        labels, _ = self._assign_rows(module, here, rows)
+        labels = self._assign_rows(module, here, rows)[0]
         self._become(self._fitted_state() | fitted_head(head) | {"labels_": labels})
         return self

@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 
 
 def known_classes(y, n_samples, n_clusters):
@@ -23,8 +23,7 @@ def known_classes(y, n_samples, n_clusters):
         If they are not valid, or more classes than clusters.
     """
     y = column_or_1d(y)
-    if len(y) != n_samples:
-        raise ValueError(f"y has {len(y)} labels; X has {n_samples} samples.")
+    check_consistent_length(range(n_samples), y)
     if y.dtype.kind in "US":
         raise ValueError(
             "y holds strings alone, and -1 for unlabelled rows is none: use dtype=object."

@@ -11,21 +11,22 @@ import torch
 from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster.benchmarks import _versus_worker, speed, versus_clustpy
 from sklearn_deepcluster.benchmarks._machine import counted_steps
+from sklearn_deepcluster.benchmarks.speed import _divergence, _memory, _search, _steps
 
 
 @pytest.fixture
 def tiny(monkeypatch):
     """Small sizes, so that the scripts run in a second."""
-    monkeypatch.setattr(speed, "SIZES", (16, 8, 4))
-    monkeypatch.setattr(speed, "BATCH", 32)
-    monkeypatch.setattr(speed, "N_ROWS", 32 * 4)
+    monkeypatch.setattr(_steps, "SIZES", (16, 8, 4))
+    monkeypatch.setattr(_steps, "BATCH", 32)
+    monkeypatch.setattr(_steps, "N_ROWS", 32 * 4)
 
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_the_plain_loop_makes_the_steps_it_should(tiny, fused):
     X = torch.rand(32 * 4, 16)
     with counted_steps() as count:
-        speed.plain_loop(X, 3, fused=fused, autocast=False)
+        _steps.plain_loop(X, 3, fused=fused, autocast=False)
     assert count[0] == 3 * 4
 
 
@@ -36,7 +37,7 @@ def test_the_loop_by_hand_trains(tiny, dtype):
 
     def error(epochs):
         x = X
-        weights = speed.loop_by_hand(X, epochs, dtype)
+        weights = _steps.loop_by_hand(X, epochs, dtype)
         for i, weight in enumerate(weights):
             x = x @ weight.t()
             if i not in (len(weights) // 2 - 1, len(weights) - 1):
@@ -54,7 +55,7 @@ def test_the_loop_by_hand_trains(tiny, dtype):
 def test_the_plain_network_is_the_one_of_the_autoencoder():
     ours = Autoencoder(noise=0.0, max_epochs=1, min_steps=0).fit(np.ones((4, 784)))
     shapes = [tuple(p.shape) for p in ours.module_.parameters()]
-    layers = [*speed._layers(speed.SIZES), *speed._layers(speed.SIZES[::-1])]
+    layers = [*_steps._layers(_steps.SIZES), *_steps._layers(_steps.SIZES[::-1])]
     assert [tuple(p.shape) for p in torch.nn.Sequential(*layers).parameters()] == shapes
     kinds = [type(m) for m in ours.module_.modules() if not list(m.children())]
     assert [type(layer) for layer in layers] == kinds
@@ -65,8 +66,8 @@ def test_steps_are_measured_in_every_precision(tiny, monkeypatch):
         small = {"hidden_layer_sizes": (8,), "n_components": 4, "batch_size": 32}
         Autoencoder(max_epochs=epochs, min_steps=0, precision=precision, **small).fit(X)
 
-    monkeypatch.setattr(speed, "_fit_autoencoder", fit)
-    result = speed.measure_steps(rounds=1, epochs=2)
+    monkeypatch.setattr(_steps, "_fit_autoencoder", fit)
+    result = _steps.measure(rounds=1, epochs=2)
     assert result["steps"] == 8
     ms = result["ms_per_step"]
     ratio = result["ratios"]["fit float32 / naive float32"]
@@ -75,13 +76,13 @@ def test_steps_are_measured_in_every_precision(tiny, monkeypatch):
 
 
 def test_unequal_steps_are_an_error(tiny, monkeypatch):
-    monkeypatch.setattr(speed, "_fit_autoencoder", lambda X, epochs, precision: None)
+    monkeypatch.setattr(_steps, "_fit_autoencoder", lambda X, epochs, precision: None)
     with pytest.raises(AssertionError, match="fit float32 made 0 steps"):
-        speed.measure_steps(rounds=1, epochs=1)
+        _steps.measure(rounds=1, epochs=1)
 
 
 def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refit():
-    result = speed.measure_search(pretraining_steps=1, clustering_steps=1, n_rows=150)
+    result = _search.measure(pretraining_steps=1, clustering_steps=1, n_rows=150)
     assert result["pretrainings"] == 4
     assert result["fits"] == 13
     expected = 4 * result["P_seconds"] + 13 * result["C_seconds"]
@@ -170,7 +171,7 @@ def test_the_memory_of_a_fit_is_measured_in_a_fresh_process(monkeypatch):
         return subprocess.CompletedProcess(command, 0, stdout=json.dumps(12.5))
 
     monkeypatch.setattr(subprocess, "run", fake)
-    result = speed.measure_memory()
+    result = _memory.measure()
     assert commands == [[n, d] for n in ("Autoencoder", "IDEC") for d in ("float32", "uint8")]
     assert result["IDEC uint8"] == 12.5
     assert result["float32_mb"] == pytest.approx(70_000 * 784 * 4 / 2**20)
@@ -178,21 +179,21 @@ def test_the_memory_of_a_fit_is_measured_in_a_fresh_process(monkeypatch):
 
 @pytest.fixture
 def tiny_images(monkeypatch):
-    monkeypatch.setattr(speed, "N_IMAGES", 60)
-    monkeypatch.setattr(speed, "IMAGE_BATCH", 30)
+    monkeypatch.setattr(_divergence, "N_IMAGES", 60)
+    monkeypatch.setattr(_divergence, "IMAGE_BATCH", 30)
 
 
 @pytest.mark.parametrize("name", ["naive", "plain", "DDC", "DTKC"])
 @pytest.mark.filterwarnings("ignore:.* of 10 clusters are empty")
 def test_divergence_is_measured_over_the_same_steps(name, tiny_images):
-    found = speed._divergence_of(name, 2)
+    found = _divergence.in_process(name, 2)
     assert len(found) == 2 and min(found) > 0
 
 
 def test_contenders_that_make_other_steps_are_an_error(monkeypatch, tiny_images):
-    monkeypatch.setattr(speed, "_fit_divergence", lambda cls, X, epochs: [1.0] * epochs)
+    monkeypatch.setattr(_divergence, "_fit_divergence", lambda cls, X, epochs: [1.0] * epochs)
     with pytest.raises(AssertionError, match="DDC made 0 steps"):
-        speed._divergence_of("DDC", 1)
+        _divergence.in_process("DDC", 1)
 
 
 def test_divergence_is_measured_in_turns_each_in_a_fresh_process(monkeypatch):
@@ -204,7 +205,7 @@ def test_divergence_is_measured_in_turns_each_in_a_fresh_process(monkeypatch):
         return subprocess.CompletedProcess(command, 0, stdout=json.dumps(seconds[command[-2]]))
 
     monkeypatch.setattr(subprocess, "run", fake)
-    result = speed.measure_divergence(rounds=2, epochs=2)
+    result = _divergence.measure(rounds=2, epochs=2)
     assert commands == 2 * [["--divergence-of", name, "2"] for name in seconds]
     ratios = result["ratios"]
     assert ratios["DDC / naive float32"] == pytest.approx(0.5)

@@ -1,5 +1,6 @@
 """Companion objectives equal plain loops, reach the layers, and stand beside any method."""
 
+import dataclasses
 import itertools
 import math
 
@@ -10,7 +11,7 @@ from sklearn.base import clone
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import IDEC
-from sklearn_deepcluster._engine import Rows
+from sklearn_deepcluster._engine import Rows, Step
 from sklearn_deepcluster.cluster import _companion
 from sklearn_deepcluster.cluster._companion import (
     SoftmaxCompanion,
@@ -172,12 +173,11 @@ def test_one_cluster_has_nothing_to_tell(kind):
 
 def test_the_companion_is_added_by_its_weight():
     centers = draw(K, 2, seed=5)
-    objective = ClusteringLoss(centers, 1.0)
-    objective.targets = assignments(4)
+    objective, targets = ClusteringLoss(centers, 1.0), assignments(4)
     z, layers, index = draw(N, 2, seed=6), outputs(), torch.arange(N)
     both = WithCompanion(objective, TensorCompanion(0.7, 3))
-    terms = both((z, None, *layers), None, index)
-    alone = objective((z, None), None, index)
+    terms = both(Step((z, None, *layers), None, index, targets))
+    alone = objective(Step((z, None), None, index, targets))
     value = TensorCompanion(0.7, 3)(student_t_log_assignment(z, centers, 1.0).exp(), layers)
     assert terms["companion"].item() == value.item() > 0.01
     assert terms["kl"].item() == alone["kl"].item()
@@ -203,8 +203,9 @@ def test_objectives_tell_their_soft_assignments():
 class CompanionIDEC(IDEC):
     """IDEC whose hidden layers are to see its clusters."""
 
-    def _companion(self, module, rows, seed):
-        return TensorCompanion(10.0, len(module.taps), sigma_scale=0.5)
+    def _optimize(self, task):
+        companion = TensorCompanion(10.0, len(task.module.taps), sigma_scale=0.5)
+        return super()._optimize(dataclasses.replace(task, companion=companion))
 
 
 def quick(cls, **params):
@@ -256,11 +257,12 @@ def test_gradients_reach_the_layers_that_the_companion_sees(blobs):
     model = quick(IDEC).fit(X)
     module, x = model.module_, torch.from_numpy(X[:50] / np.float32(model.scale_))
     objective = ClusteringLoss(torch.from_numpy(model.cluster_centers_), 1.0)
-    objective.targets = torch.from_numpy(model.predict_proba(X))
+    targets = torch.from_numpy(model.predict_proba(X))
     both = WithCompanion(objective, TensorCompanion(1.0, 2))
 
     def moved():
-        both(Exposing(module, module.taps)(x), x, torch.arange(50))["companion"].backward()
+        outputs = Exposing(module, module.taps)(x)
+        both(Step(outputs, x, torch.arange(50), targets))["companion"].backward()
         return {name for name, p in module.named_parameters() if p.grad is not None}
 
     objective.assignments = lambda z: torch.from_numpy(model.predict_proba(X[:50]))

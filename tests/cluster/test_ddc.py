@@ -23,9 +23,10 @@ from sklearn_deepcluster import (
     GRUEncoder,
     MLPEncoder,
 )
-from sklearn_deepcluster._engine import Callback, Trainer, generator
-from sklearn_deepcluster.cluster import _ddc
-from sklearn_deepcluster.cluster._ddc import DivergenceLoss, LabelLoss
+from sklearn_deepcluster._engine import Callback, Step, Trainer, generator
+from sklearn_deepcluster.cluster import _ddc, _start
+from sklearn_deepcluster.cluster._ddc import DivergenceLoss
+from sklearn_deepcluster.cluster._start import LabelLoss
 from sklearn_deepcluster.kernels import batch_kernel
 from sklearn_deepcluster.losses import ddc_terms
 from sklearn_deepcluster.metrics import unsupervised_accuracy
@@ -65,7 +66,7 @@ def draw(*shape, seed=0):
 @pytest.mark.parametrize(("bandwidth", "share"), [("code", 0.4), ("mvc", 0.8), ("thesis", 0.32)])
 def test_the_objective_equals_the_loops(bandwidth, share):
     weight, bias, z = draw(3, 2, seed=1), draw(3, seed=2), draw(6, 2, seed=3)
-    terms = DivergenceLoss(weight, bias, 0.4, bandwidth)((z, None), None, None)
+    terms = DivergenceLoss(weight, bias, 0.4, bandwidth)(Step((z, None)))
     n, k = 6, 3
     u = []
     for i in range(n):
@@ -104,11 +105,11 @@ def test_the_gradient_is_right(monkeypatch):
     monkeypatch.setattr(_ddc, "batch_kernel", lambda d, *args: torch.exp(-d / 3.0))
     loss = DivergenceLoss(draw(3, 2, seed=1), draw(3, seed=2), 0.4, "code")
     z = draw(5, 2, seed=3).requires_grad_()
-    assert gradcheck(lambda z: loss((z,), None, None)["loss"], (z,))
+    assert gradcheck(lambda z: loss(Step((z,)))["loss"], (z,))
 
     def by_head(weight, bias):
         head = {"weight": weight, "bias": bias}
-        return torch.func.functional_call(loss, head, ((z.detach(),), None, None))["loss"]
+        return torch.func.functional_call(loss, head, (Step((z.detach(),)),))["loss"]
 
     assert gradcheck(by_head, [p.detach().requires_grad_() for p in loss.parameters()])
 
@@ -118,7 +119,7 @@ def test_the_label_loss_is_the_cross_entropy_of_the_rows_of_the_batch():
     labels, index = torch.tensor([0, 2, 1, 1]), torch.tensor([3, 1])
     proba = (z @ weight.T + bias).softmax(1)
     expected = -(proba[0, 1].log() + proba[1, 2].log()) / 2
-    found = LabelLoss(weight, bias, labels)((z,), None, index)["loss"]
+    found = LabelLoss(weight, bias)(Step((z,), None, index, labels))["loss"]
     assert found.item() == pytest.approx(expected.item(), rel=1e-12)
 
 
@@ -276,9 +277,9 @@ def trainings(monkeypatch):
     seen = []
     train = Trainer.train
 
-    def record(self, *args, stage, epochs, steps=None, **kwargs):
-        seen.append((stage, steps, epochs))
-        return train(self, *args, stage=stage, epochs=epochs, steps=steps, **kwargs)
+    def record(self, *args, stage, epochs, batches, **kwargs):
+        seen.append((stage, batches.keywords["steps"], epochs))
+        return train(self, *args, stage=stage, epochs=epochs, batches=batches, **kwargs)
 
     monkeypatch.setattr(Trainer, "train", record)
     return seen
@@ -341,9 +342,9 @@ def test_the_start_sees_sequences_padded_with_zeros():
 def test_of_many_rows_the_start_sees_some(rows, bytes_, wide_rows, blobs, monkeypatch):
     """40 of them: as many as are allowed, or as the bytes hold, or as wide rows may be."""
     X, y = blobs
-    monkeypatch.setattr(_ddc, "START_ROWS", rows)
-    monkeypatch.setattr(_ddc, "START_BYTES", bytes_)
-    monkeypatch.setattr(_ddc, "WIDE_START_ROWS", wide_rows)
+    monkeypatch.setattr(_start, "START_ROWS", rows)
+    monkeypatch.setattr(_start, "START_BYTES", bytes_)
+    monkeypatch.setattr(_start, "WIDE_START_ROWS", wide_rows)
     seen = []
     model = quick(init=Told(y, seen)).fit(X)
     used = [row.tobytes() for row in seen[0]]
@@ -375,7 +376,7 @@ def test_how_long_the_start_is_learned(least, agreement, steps, blobs, histories
     """In rounds of two steps; a pass has three."""
     limits = {"START_ROUND": 2, "START_STEPS": least, "MAX_START_STEPS": 12}
     for name, value in {**limits, "START_AGREEMENT": agreement}.items():
-        monkeypatch.setattr(_ddc, name, value)
+        monkeypatch.setattr(_start, name, value)
     quick(init="k-means", batch_size=len(blobs[0]) // 3).fit(blobs[0])
     assert list(histories) == ["DDC: start", "DDC: clustering"]
     assert 2 * len(histories["DDC: start"]) == steps
@@ -383,8 +384,8 @@ def test_how_long_the_start_is_learned(least, agreement, steps, blobs, histories
 
 def test_the_start_is_learned_until_the_network_agrees(blobs, histories, monkeypatch):
     X, y = blobs
-    monkeypatch.setattr(_ddc, "START_ROUND", 1)
-    monkeypatch.setattr(_ddc, "START_STEPS", 1)
+    monkeypatch.setattr(_start, "START_ROUND", 1)
+    monkeypatch.setattr(_start, "START_STEPS", 1)
     quick(init=Told(y, [])).fit(X)
     agreements = [round_["agreement"] for round_ in histories["DDC: start"]]
     assert len(agreements) > 1 and agreements[-1] >= 0.94 > max(agreements[:-1])

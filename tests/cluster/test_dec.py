@@ -14,6 +14,7 @@ from sklearn_deepcluster._engine import Rows, Trainer, generator
 from sklearn_deepcluster._engine._rows import shuffled_order
 from sklearn_deepcluster.cluster._task import Task
 from sklearn_deepcluster.nn import AutoencoderModule
+from tests.cluster.conftest import start_from
 
 CPU = torch.device("cpu")
 
@@ -91,13 +92,14 @@ def test_several_rounds_equal_the_papers_algorithm(alpha):
             device=CPU, autocast=False, batch_size=6, optimizer="sgd", lr=0.3, momentum=0.0
         ),
         seed=7,
-        initial_clusters=lambda z: (None, start),
+        n_components=2,
+        start=start_from(start),
         stage="test",
     )
     # 4 epochs of 4 steps are 16 steps: 3 rounds of 5, and one of a single step.
     dec = DEC(3, alpha=alpha, max_epochs=4, min_steps=0, batch_size=6, update_interval=5, tol=0.0)
-    head, history = dec._optimize(task)
-    centers = head["cluster_centers_"]
+    outcome = dec._optimize(task)
+    centers, history = outcome.head["cluster_centers_"], outcome.history
     W, b, mu, expected = reference(
         X.astype(np.float64),
         *weights,
@@ -159,19 +161,20 @@ def planned(n_samples, **params):
     """What DEC asks the engine to do for so many rows: (rounds, steps a round, steps in all)."""
     plan = {}
 
-    def train(objective, *, rounds, steps, max_steps, schedule):
-        plan.update(rounds=rounds, steps=steps, in_all=max_steps)
+    def train(objective, *, rounds, batches, schedule):
+        plan.update(rounds=rounds, **batches.keywords)
         return []
 
     task = SimpleNamespace(
         rows=range(n_samples),
         embed=lambda: torch.zeros(4, 2),
-        initial_clusters=lambda z: (None, torch.zeros(3, 2)),
+        resumed=False,
+        start=start_from(torch.zeros(3, 2)),
         trainer=SimpleNamespace(device=CPU),
         train=train,
     )
     DEC(3, **params)._optimize(task)
-    return plan["rounds"], plan["steps"], plan["in_all"]
+    return plan["rounds"], plan["steps"], plan["max_steps"]
 
 
 @pytest.mark.parametrize(

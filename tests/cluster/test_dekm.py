@@ -12,9 +12,10 @@ from sklearn_deepcluster import DEKM
 from sklearn_deepcluster._engine import Rows, Trainer, generator
 from sklearn_deepcluster._engine._rows import shuffled_order
 from sklearn_deepcluster.cluster import _dekm
-from sklearn_deepcluster.cluster._dekm import KMeansRefresh, RotatedTargetLoss, label_change
+from sklearn_deepcluster.cluster._dekm import KMeansRefresh, label_change
 from sklearn_deepcluster.cluster._task import Task
 from sklearn_deepcluster.nn import AutoencoderModule
+from tests.cluster.conftest import start_from
 
 CPU = torch.device("cpu")
 TARGETS = ["last", "random", "all", "random-raw", "all-raw"]
@@ -126,12 +127,13 @@ def test_several_rounds_equal_the_papers_algorithm(anchor, batch_size):
             momentum=0.0,
         ),
         seed=3,
-        initial_clusters=lambda z: (None, torch.from_numpy(start)),
+        n_components=3,
+        start=start_from(torch.from_numpy(start)),
         stage="test",
     )
     dekm = DEKM(3, anchor=anchor, max_iter=3, update_interval=5, tol=0.0, batch_size=batch_size)
-    head, history = dekm._optimize(task)
-    centers = head["cluster_centers_"]
+    outcome = dekm._optimize(task)
+    centers, history = outcome.head["cluster_centers_"], outcome.history
     W, b, _, mu, losses = reference(
         X.astype(np.float64),
         *weights,
@@ -157,57 +159,53 @@ def test_several_rounds_equal_the_papers_algorithm(anchor, batch_size):
 
 
 def refresh(target, *, anchor=True, seed=0, rounds=1):
-    """Set targets on random data; return the objective after each round, and the data."""
+    """Targets on random data, of each round, and the data."""
     rng = np.random.default_rng(1)
     z = torch.from_numpy(rng.normal(size=(40, 4)).astype(np.float32))
     labels = torch.arange(40) % 3
     centers = torch.stack([z[labels == j].mean(0) for j in range(3)])
     task = SimpleNamespace(seed=seed, trainer=SimpleNamespace(device=CPU))
-    callback = KMeansRefresh(task, None, SimpleNamespace(target=target, anchor=anchor))
-    objectives = []
-    for _ in range(rounds):
-        callback.objective = RotatedTargetLoss()
-        callback._set_targets(z, labels, centers)
-        objectives.append(callback.objective)
-    return objectives, z.numpy(), labels.numpy(), centers.numpy()
+    schedule = KMeansRefresh(task, SimpleNamespace(target=target, anchor=anchor))
+    made = [schedule._targets(z, labels, centers) for _ in range(rounds)]
+    return made, z.numpy(), labels.numpy(), centers.numpy()
 
 
-def replaced(objective, z):
+def replaced(made, z):
     """Coordinates of the rotated embedding that the targets replace."""
-    moved = ~np.isclose(objective.targets, z @ objective.rotation.numpy(), atol=1e-6)
+    moved = ~np.isclose(made.targets, z @ made.rotation.numpy(), atol=1e-6)
     return [int(a) for a in np.flatnonzero(moved.any(0))]
 
 
 @pytest.mark.parametrize("anchor", [True, False])
 @pytest.mark.parametrize("target", TARGETS)
 def test_each_target_replaces_its_coordinates(target, anchor):
-    (objective,), z, labels, centers = refresh(target, anchor=anchor)
-    rotation = objective.rotation.numpy()
+    (made,), z, labels, centers = refresh(target, anchor=anchor)
+    rotation = made.rotation.numpy()
     if target.endswith("-raw"):
         np.testing.assert_array_equal(rotation, np.eye(4))
     else:
         deviation = z - centers[labels]
         reference = np.linalg.eigh(deviation.T.astype(np.float64) @ deviation)[1]
         np.testing.assert_allclose(np.abs(reference.T @ rotation), np.eye(4), atol=1e-4)
-    dims = replaced(objective, z)
+    dims = replaced(made, z)
     assert {"last": dims == [3], "all": dims == [0, 1, 2, 3]}.get(
         target.removesuffix("-raw"), len(dims) == 1
     )
     np.testing.assert_allclose(
-        objective.targets[:, dims], (centers @ rotation)[labels][:, dims], atol=1e-6
+        made.targets[:, dims], (centers @ rotation)[labels][:, dims], atol=1e-6
     )
-    assert objective.dims is None if anchor else objective.dims == dims
+    assert made.dims is None if anchor else made.dims == dims
 
 
 @pytest.mark.parametrize("target", ["random", "random-raw"])
 def test_a_random_target_is_drawn_anew_each_round_and_reproducibly(target):
-    objectives, z, _, _ = refresh(target, rounds=12)
-    drawn = [replaced(objective, z) for objective in objectives]
+    rounds, z, _, _ = refresh(target, rounds=12)
+    drawn = [replaced(made, z) for made in rounds]
     assert len({tuple(dims) for dims in drawn}) == 4
     again = refresh(target, rounds=12)[0]
-    assert [replaced(objective, z) for objective in again] == drawn
+    assert [replaced(made, z) for made in again] == drawn
     other = refresh(target, rounds=12, seed=1)[0]
-    assert [replaced(objective, z) for objective in other] != drawn
+    assert [replaced(made, z) for made in other] != drawn
 
 
 @pytest.mark.parametrize("anchor", [True, False])

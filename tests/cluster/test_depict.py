@@ -17,12 +17,10 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import DEPICT, Autoencoder, ConvAutoencoder
-from sklearn_deepcluster.cluster._depict import match_classes
-from sklearn_deepcluster.cluster._softmax import (
-    SoftmaxClusteringLoss,
-    SoftmaxRefresh,
-    nearest_mean_softmax,
-)
+from sklearn_deepcluster._engine import Step
+from sklearn_deepcluster.cluster._labels import match_classes
+from sklearn_deepcluster.cluster._softmax import SoftmaxClusteringLoss, SoftmaxRefresh
+from sklearn_deepcluster.cluster._start import nearest_mean_softmax
 from sklearn_deepcluster.losses import ReconstructionLoss, target_distribution
 from tests.cluster.conftest import small_autoencoder
 
@@ -44,11 +42,12 @@ def draw(shape, seed=0):
 
 
 def objective(lam=0.7, hidden_weight=0.3):
-    loss = SoftmaxClusteringLoss(
+    return SoftmaxClusteringLoss(
         draw((3, 2), 1), draw(3, 2), ReconstructionLoss(hidden_weight), lam
     )
-    loss.targets = draw((7, 3), 3).softmax(1)
-    return loss
+
+
+TARGETS = draw((7, 3), 3).softmax(1)
 
 
 @torch.no_grad()
@@ -57,14 +56,14 @@ def test_the_objective_equals_the_loops():
     z, x, back = draw((4, 2), 4), draw((4, 5), 5), draw((4, 5), 6)
     clean, decoded = draw((4, 6), 7), draw((4, 6), 8)
     index = torch.tensor([6, 0, 3, 3])
-    terms = loss((z, back, clean, decoded), x, index)
+    terms = loss(Step((z, back, clean, decoded), x, index, TARGETS))
     entropy = 0.0
     for i in range(4):
         logits = [float(loss.weight[k] @ z[i] + loss.bias[k]) for k in range(3)]
         total = sum(math.exp(v) for v in logits)
         for k in range(3):
             p = math.exp(logits[k]) / total
-            entropy -= float(loss.targets[index[i], k]) * math.log(p) / 4
+            entropy -= float(TARGETS[index[i], k]) * math.log(p) / 4
     error = sum(float((x[i, j] - back[i, j]) ** 2) for i in range(4) for j in range(5)) / 20
     hidden = sum(float((clean[i, j] - decoded[i, j]) ** 2) for i in range(4) for j in range(6)) / 24
     assert float(terms["cross_entropy"]) == pytest.approx(entropy)
@@ -77,12 +76,13 @@ def test_the_gradient_is_right():
     loss = objective()
     x, index = draw((4, 5), 5), torch.tensor([6, 0, 3, 3])
     outputs = [draw(s, i).requires_grad_() for i, s in enumerate([(4, 2), (4, 5), (4, 6), (4, 6)])]
-    assert gradcheck(lambda *o: loss(o, x, index)["loss"], outputs)
+    assert gradcheck(lambda *o: loss(Step(o, x, index, TARGETS))["loss"], outputs)
     z, back, *hidden = (o.detach() for o in outputs)
 
     def by_head(weight, bias):
         head = {"weight": weight, "bias": bias}
-        return torch.func.functional_call(loss, head, ((z, back, *hidden), x, index))["loss"]
+        step = Step((z, back, *hidden), x, index, TARGETS)
+        return torch.func.functional_call(loss, head, (step,))["loss"]
 
     assert gradcheck(by_head, [p.detach().requires_grad_() for p in loss.parameters()])
 

@@ -132,7 +132,7 @@ def test_dcec_is_idec_with_the_convolutional_autoencoder(conv, images):
 
 
 def test_dcecs_default_representation_is_convolutional_and_can_be_searched():
-    assert isinstance(DCEC()._source(), ConvAutoencoder)
+    assert isinstance(DCEC()._default_network(None), ConvAutoencoder)
     dcec = DCEC().set_params(autoencoder__filters=(3,))
     assert isinstance(dcec.autoencoder, ConvAutoencoder) and dcec.autoencoder.filters == (3,)
 

@@ -8,9 +8,9 @@ from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans, SpectralClu
 from sklearn.mixture import GaussianMixture
 
 from sklearn_deepcluster import DEC, DEKM, IDEC
-from sklearn_deepcluster.cluster import _base, _init
-from sklearn_deepcluster.cluster._base import _best_run, _try_run
-from sklearn_deepcluster.cluster._init import cluster_means
+from sklearn_deepcluster.cluster import _base, _start
+from sklearn_deepcluster.cluster._base import _try_run
+from sklearn_deepcluster.cluster._start import cluster_means
 from sklearn_deepcluster.cluster._task import Run
 
 
@@ -58,7 +58,7 @@ def test_k_means_has_twenty_starts_and_gives_the_means(frozen, blobs, spy, monke
             starts.append(self.n_init)
             return super().fit(X)
 
-    monkeypatch.setattr(_init, "KMeans", Recorder)
+    monkeypatch.setattr(_start, "KMeans", Recorder)
     centers = first_centres(frozen, X, spy, cls=cls)
     assert starts == [20]
     Z = frozen.transform(X)
@@ -153,12 +153,12 @@ def test_dekm_starts_its_k_means_from_it(frozen, blobs):
         (DBSCAN(eps=1e-9), "0 clusters and noise"),
         (Given(offset=-1), "2 clusters and noise"),
         (GaussianMixture(1), "found 1 clusters; n_clusters=3"),
-        ("random", "init='random' is not known"),
+        ("random", "The 'init' parameter of DEC must be a str among"),
         (np.zeros((4, 3)), "init has 4 centres; n_clusters=3"),
         (np.zeros((3, 2)), "init has centres in 2 dimensions; the embedding has 3"),
         (np.full((3, 3), np.nan), "init contains NaN"),
-        (3, "init=3 is no array of centres"),
-        (None, "init=None is no array of centres"),
+        (3, "The 'init' parameter of DEC must be .* Got 3 instead"),
+        (None, "The 'init' parameter of DEC must be .* Got None instead"),
         (np.zeros((1, 3, 3)), "init=.* is no array of centres"),
     ],
     ids=[
@@ -183,25 +183,25 @@ def test_what_cannot_be_started_from_is_refused(frozen, blobs, init, match):
 
 
 def run(labels, score):
-    return Run(fitted={"labels_": np.array(labels)}, score=score)
+    return Run(fitted={"labels_": np.array(labels)}, scatter=-score)
 
 
 def test_the_best_of_several_runs_is_kept():
     runs = [run([0, 1, 2], -0.5), run([0, 1, 2], -0.2), run([0, 1, 2], -0.3)]
-    assert _best_run(runs) is runs[1]
+    assert DEC()._best_run(runs) is runs[1]
 
 
 def test_a_run_with_an_empty_cluster_loses_to_any_without():
     runs = [run([0, 1, 1], -0.01), run([2, 1, 0], -0.9), run([0, 0, 0], 0.0)]
-    assert _best_run(runs) is runs[1]
+    assert DEC()._best_run(runs) is runs[1]
 
 
 def test_diverged_runs_are_left_out_and_raise_when_there_are_no_others():
     error = FloatingPointError("diverged")
     good = run([0, 1], -0.5)
-    assert _best_run([error, good, error]) is good
+    assert DEC()._best_run([error, good, error]) is good
     with pytest.raises(FloatingPointError, match="diverged"):
-        _best_run([error, error])
+        DEC()._best_run([error, error])
 
 
 def test_runs_differ_and_the_one_with_the_best_score_is_fitted(unfitted, blobs, monkeypatch):
@@ -214,7 +214,7 @@ def test_runs_differ_and_the_one_with_the_best_score_is_fitted(unfitted, blobs, 
 
     monkeypatch.setattr(_base, "_try_run", recorded)
     dec = quick(unfitted.set_params(max_epochs=2), n_init=4).fit(X)
-    scores = [r.score for r in runs]
+    scores = [-r.scatter for r in runs]
     assert len(set(scores)) == 4
     assert dec.score(X) == pytest.approx(max(scores), rel=1e-5)
     np.testing.assert_array_equal(dec.labels_, runs[np.argmax(scores)].fitted["labels_"])

@@ -13,13 +13,13 @@ from sklearn.metrics import adjusted_rand_score
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import DEC, Autoencoder, KMeansNet, load_model, save_model
-from sklearn_deepcluster.cluster._init import seed_rows
-from sklearn_deepcluster.cluster._kmeans_layer import (
-    KMeansLayer,
-    KMeansLayerLoss,
+from sklearn_deepcluster._engine import Step
+from sklearn_deepcluster.cluster._kmeans_layer import KMeansLayer, KMeansLayerLoss, softness
+from sklearn_deepcluster.cluster._start import seed_rows
+from sklearn_deepcluster.cluster._tell import (
+    Round,
     UnitKMeansLoss,
     move_centers,
-    softness,
     unit_centers,
 )
 from sklearn_deepcluster.losses import ReconstructionLoss
@@ -50,7 +50,7 @@ def test_the_coupled_layer_is_soft_k_means():
     """At its start the loss is that of soft k-means: sum over I times the squared distance."""
     x, centers, alpha = draw((5, 2)), draw((3, 2), 1), 0.7
     layer = KMeansLayer.at(centers, alpha)
-    terms = KMeansLayerLoss(alpha)(layer(x), x, None)
+    terms = KMeansLayerLoss(alpha)(Step(layer(x), x))
     expected = entropy = 0.0
     for i in range(5):
         distances = [squared(x[i], centers[j]) for j in range(3)]
@@ -68,7 +68,7 @@ def test_the_gradient_is_that_of_the_formula():
     """dL / dz_j = -p_j (1 + z_j - f) with f = sum_j p_j z_j; for the biases, less its mean."""
     x, alpha = draw((4, 2)), 0.7
     layer = KMeansLayer(draw((3, 2), 1), draw(3, 2))
-    KMeansLayerLoss(alpha)(layer(x), x, None)["loss"].backward()
+    KMeansLayerLoss(alpha)(Step(layer(x), x))["loss"].backward()
     weight, bias = np.zeros((3, 2)), np.zeros(3)
     for i in range(4):
         z = layer(x)[0][i].tolist()
@@ -87,7 +87,7 @@ def test_the_gradient_of_the_layer_is_right():
     x, loss = draw((4, 2)), KMeansLayerLoss(0.7)
 
     def by_head(weight, bias):
-        return loss((x @ weight.T + bias, bias), x, None)["loss"]
+        return loss(Step((x @ weight.T + bias, bias), x))["loss"]
 
     assert gradcheck(by_head, [draw((3, 2), 1).requires_grad_(), draw(3, 2).requires_grad_()])
 
@@ -101,7 +101,7 @@ def test_the_loss_does_not_see_a_shift_of_all_biases():
     for shift in (0.0, 5.0):
         layer = KMeansLayer(weight, bias + shift)
         logits = layer(x)[0]
-        ours.append(float(loss((logits, layer.bias), x, None)["loss"]))
+        ours.append(float(loss(Step((logits, layer.bias), x))["loss"]))
         gap = 0.7 * x.square().sum(1, keepdim=True) - logits
         printed.append(float((logits.softmax(1) * gap).sum(1).mean()))
     assert ours[0] == pytest.approx(ours[1])
@@ -119,20 +119,20 @@ def unit_loss(gamma=0.7):
 def test_the_objective_of_tell_equals_the_loops():
     loss = unit_loss()
     z, x, back = unit_centers(draw((4, 2), 4)), draw((4, 5), 5), draw((4, 5), 6)
-    terms = loss((z, back), x, None)
+    terms = loss(Step((z, back), x, targets=Round.NETWORK))
     distance = sum(min(squared(z[i], c) for c in loss.centers) for i in range(4)) / 8
     error = sum(float((x[i, j] - back[i, j]) ** 2) for i in range(4) for j in range(5)) / 20
     assert float(terms["distance"]) == pytest.approx(distance)
     assert float(terms["reconstruction"]) == pytest.approx(error)
     assert float(terms["loss"]) == pytest.approx(error + 0.7 * distance)
-    loss.moves_centers = True
-    assert float(loss((z, back), x, None)["loss"]) == pytest.approx(error)
+    terms = loss(Step((z, back), x, targets=Round.CENTERS))
+    assert float(terms["loss"]) == pytest.approx(error)
 
 
 def test_the_gradient_of_tell_is_right():
     loss = unit_loss()
     x, outputs = draw((4, 5), 5), [draw((4, 2), 4).requires_grad_(), draw((4, 5)).requires_grad_()]
-    assert gradcheck(lambda z, back: loss((unit_centers(z), back), x, None)["loss"], outputs)
+    assert gradcheck(lambda z, back: loss(Step((unit_centers(z), back), x))["loss"], outputs)
 
 
 @torch.no_grad()
@@ -140,11 +140,12 @@ def test_centres_move_in_their_rounds_alone():
     loss = unit_loss()
     z, x = unit_centers(draw((4, 2), 4)), draw((4, 5), 5)
     before = loss.centers.clone()
-    loss((z, x), x, None)
-    assert torch.equal(loss.centers, before)
-    loss.moves_centers = True
-    loss((z, x), x, None)
-    assert not torch.equal(loss.centers, before)
+    for moves in (Round.NETWORK, Round.CENTERS):
+        step = Step((z, x), x, targets=moves)
+        loss(step)
+        assert torch.equal(loss.centers, before), "not before the weights have moved"
+        loss.after_step(step)
+        assert torch.equal(loss.centers, before) == (moves is Round.NETWORK)
 
 
 def test_centres_turn_towards_their_rows():
@@ -173,7 +174,7 @@ def watch(spy, monkeypatch):
     def look(net, **kwargs):
         seen.append(
             {
-                "moves": net.criterion_.moves_centers,
+                "moves": net.targets is Round.CENTERS,
                 "centers": net.criterion_.centers.clone(),
                 "weight": next(net.module_.parameters()).detach().clone(),
             }
@@ -294,7 +295,7 @@ def test_it_ends_before_a_cluster_does(alpha, frozen, blobs):
     z = torch.from_numpy(model.transform(X))
     for _ in range(4000):
         optimizer.zero_grad()
-        loss(layer(z), z, None)["loss"].backward()
+        loss(Step(layer(z), z))["loss"].backward()
         optimizer.step()
     assert len(layer(z)[0].argmax(1).unique()) < 3
 
@@ -504,7 +505,7 @@ def test_every_start_serves(init, variant, frozen, blobs):
 
 
 def test_other_methods_take_no_seeds_for_clusters(frozen, blobs):
-    with pytest.raises(ValueError, match="init='random' is not known; use 'k-means', 'ac-gdl'"):
+    with pytest.raises(ValueError, match="The 'init' parameter of DEC must be a str among"):
         DEC(3, autoencoder=frozen, init="random").fit(blobs[0])
 
 

@@ -14,8 +14,9 @@ from sklearn.preprocessing import StandardScaler, scale
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import Autoencoder, IdentityAutoencoder, KNet
+from sklearn_deepcluster._engine import Step
 from sklearn_deepcluster.cluster import _kernel_alternation, _knet
-from sklearn_deepcluster.cluster._kernel_alternation import HSICLoss
+from sklearn_deepcluster.cluster._kernel_alternation import Factor, HSICLoss
 from sklearn_deepcluster.kernels import (
     KernelOperator,
     hsic,
@@ -39,12 +40,6 @@ def quick(n_clusters=2, **params):
 # -- objective -----------------------------------------------------------------------------------
 
 
-def loss_at(factor, sigma=0.8, lam=0.3):
-    loss = HSICLoss(sigma, lam)
-    loss.factor = factor
-    return loss
-
-
 def tensors(*shapes):
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes]
@@ -62,7 +57,7 @@ def test_the_loss_equals_the_loop():
                 expected += weight * np.exp(-gap / (2 * 0.8**2))
     expected *= 20 * 19 / (6 * 5)
     error = sum(float(((x[i] - back[i]) ** 2).sum()) for i in range(6)) * 20 / 6
-    terms = loss_at(factor)((z, back), x, index)
+    terms = HSICLoss(0.8)(Step((z, back), x, index, Factor(factor, 0.3)))
     assert float(terms["hsic"]) == pytest.approx(expected, rel=1e-12)
     assert float(terms["reconstruction"]) == pytest.approx(error, rel=1e-12)
     assert float(terms["loss"]) == pytest.approx(-expected + 0.3 * error, rel=1e-12)
@@ -71,9 +66,9 @@ def test_the_loss_equals_the_loop():
 def test_the_loss_passes_gradcheck():
     factor, z, x, back = tensors((9, 2), (5, 3), (5, 4), (5, 4))
     index = torch.arange(5)
-    loss = loss_at(factor)
+    loss, made = HSICLoss(0.8), Factor(factor, 0.3)
     assert gradcheck(
-        lambda z, back: loss((z, back), x, index)["loss"],
+        lambda z, back: loss(Step((z, back), x, index, made))["loss"],
         (z.requires_grad_(), back.requires_grad_()),
     )
 
@@ -81,25 +76,25 @@ def test_the_loss_passes_gradcheck():
 def test_batches_estimate_the_whole_without_bias():
     """The mean over all batches of three is the value of all eight rows."""
     factor, z = tensors((8, 2), (8, 3))
-    loss = loss_at(factor)
+    loss = HSICLoss(0.8)
     batches = torch.combinations(torch.arange(8), 3)
-    mean = np.mean([float(loss.value(z[batch], batch)) for batch in batches])
-    assert mean == pytest.approx(float(loss.value(z, torch.arange(8))), rel=1e-12)
+    mean = np.mean([float(loss.value(z[batch], batch, factor)) for batch in batches])
+    assert mean == pytest.approx(float(loss.value(z, torch.arange(8), factor)), rel=1e-12)
 
 
 def test_the_value_of_all_rows_is_their_hsic():
     z = tensors((40, 3))[0].float()
     operator = KernelOperator(z, 0.9)
     u, values = leading_eigenvectors(operator, 3)
-    loss = loss_at(hsic_factor(u, operator.scaling), sigma=0.9)
-    assert float(loss.value(z, torch.arange(40))) == pytest.approx(hsic(operator, u), rel=1e-4)
+    value = HSICLoss(0.9).value(z, torch.arange(40), hsic_factor(u, operator.scaling))
+    assert float(value) == pytest.approx(hsic(operator, u), rel=1e-4)
     assert hsic(operator, u) == pytest.approx(float(values.sum()), rel=1e-5)
 
 
 def test_one_row_has_no_pairs():
     factor, z = tensors((4, 2), (1, 3))
     z.requires_grad_()
-    value = loss_at(factor).value(z, torch.tensor([2]))
+    value = HSICLoss(0.8).value(z, torch.tensor([2]), factor)
     value.backward()
     assert value.item() == 0.0 and (z.grad == 0).all()
 
@@ -280,12 +275,13 @@ def test_separate_clusters_are_told_by_one_vector_less(moons, monkeypatch):
     X, _ = moons
     widths = []
 
-    class Spied(_knet.Alternation):
+    class Spied(_knet.HSICSchedule):
         def begin(self, *args):
-            super().begin(*args)
+            targets = super().begin(*args)
             widths.append(self.u.shape[1])
+            return targets
 
-    monkeypatch.setattr(_knet, "Alternation", Spied)
+    monkeypatch.setattr(_knet, "HSICSchedule", Spied)
     for params in ({}, {"sigma_scale": 1.0}, {"n_vectors": 2}, {"n_vectors": 3}):
         quick(max_steps=50, **params).fit(X)
     assert widths == [1, 2, 2, 3]

@@ -9,7 +9,7 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from sklearn_deepcluster import Autoencoder
-from sklearn_deepcluster._engine import OPTIMIZERS, Callback, Rows, Trainer
+from sklearn_deepcluster._engine import OPTIMIZERS, Callback, Rows, Trainer, in_rounds
 from sklearn_deepcluster.losses import ReconstructionLoss
 from sklearn_deepcluster.nn import AutoencoderModule, Dropout, MaskingNoise, mlp
 
@@ -80,9 +80,10 @@ class Spy(Callback):
 class IndexTerms(nn.Module):
     """Terms that are known functions of the rows in the batch."""
 
-    def forward(self, outputs, x, index):
-        value = index.double().mean()
-        return {"loss": 0.0 * outputs[0].sum() + value, "square": index.double().square().mean()}
+    def forward(self, step):
+        index = step.index.double()
+        loss = 0.0 * step.outputs[0].sum() + index.mean()
+        return {"loss": loss, "square": index.square().mean()}
 
 
 class PoisonedLoss(ReconstructionLoss):
@@ -92,8 +93,8 @@ class PoisonedLoss(ReconstructionLoss):
         super().__init__()
         self.value, self.call, self.term, self.calls = value, call, term, 0
 
-    def forward(self, outputs, x, index):
-        terms = super().forward(outputs, x, index)
+    def forward(self, step):
+        terms = super().forward(step)
         self.calls += 1
         if self.calls == self.call:
             terms[self.term] = terms["loss"] * self.value
@@ -121,9 +122,9 @@ def test_training_equals_a_plain_loop():
     visited = []
 
     class Recorded(ReconstructionLoss):
-        def forward(self, outputs, x, index):
-            visited.append(index)
-            return super().forward(outputs, x, index)
+        def forward(self, step):
+            visited.append(step.index)
+            return super().forward(step)
 
     train(module, Recorded(), data, settings={"momentum": 0.9})
     optimizer = torch.optim.SGD(reference.parameters(), lr=0.01, momentum=0.9)
@@ -142,8 +143,8 @@ def test_parameters_of_the_objective_are_trained_along():
             super().__init__()
             self.shift = nn.Parameter(torch.zeros(1))
 
-        def forward(self, outputs, x, index):
-            return {"loss": (self.shift - 3.0).square().sum() + 0.0 * outputs[0].sum()}
+        def forward(self, step):
+            return {"loss": (self.shift - 3.0).square().sum() + 0.0 * step.outputs[0].sum()}
 
     objective = Shifted()
     train(objective=objective, epochs=50, settings={"lr": 0.1})
@@ -152,7 +153,7 @@ def test_parameters_of_the_objective_are_trained_along():
 
 def test_rounds_of_steps_make_that_many_batches():
     spy = Spy()
-    train(epochs=4, steps=5, settings={"callbacks": [spy]})
+    train(epochs=4, batches=in_rounds(5), settings={"callbacks": [spy]})
     assert spy.events.count("epoch end") == 4
     assert spy.events.count("batch") == 20
 
@@ -345,9 +346,9 @@ def test_both_precisions_train_alike_and_the_objective_sees_float32():
     seen = set()
 
     class Recorded(ReconstructionLoss):
-        def forward(self, outputs, x, index):
-            seen.update(out.dtype for out in (*outputs, x))
-            return super().forward(outputs, x, index)
+        def forward(self, step):
+            seen.update(out.dtype for out in (*step.outputs, step.x))
+            return super().forward(step)
 
     losses, modules = {}, {}
     for autocast in (False, True):

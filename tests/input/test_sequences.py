@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_deepcluster.utils import _sequences
+from sklearn_deepcluster._input import _sequences
 from sklearn_deepcluster._input._sequences import check_padding, is_sequences, padded_rows
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from sklearn_deepcluster._engine import Step
 from sklearn_deepcluster.cluster._dec import ClusteringLoss
-from sklearn_deepcluster.cluster._dekm import RotatedTargetLoss
+from sklearn_deepcluster.cluster._dekm import RotatedTargetLoss, RotatedTargets
 from sklearn_deepcluster.losses import (
     ReconstructionLoss,
     dekm_targets,
@@ -54,15 +55,18 @@ def loop_mse(x, x_hat):
 
 
 def clustering_loss(data, alpha=1.0, gamma=1.0):
-    objective = ClusteringLoss(data["centers"], alpha, gamma)
-    objective.targets = data["p"]
-    return objective
+    return ClusteringLoss(data["centers"], alpha, gamma)
+
+
+def step(data, z, x_hat=None):
+    """What the objective is told of the batch with this embedding and reconstruction."""
+    return Step((z, x_hat), data["x"], BATCH, data["p"])
 
 
 @pytest.mark.parametrize("alpha", [1.0, 3.0])
 def test_dec_is_the_divergence_from_the_targets_of_the_batch_rows(data, alpha):
     z = data["z"][BATCH]
-    terms = clustering_loss(data, alpha)((z, None), data["x"], BATCH)
+    terms = clustering_loss(data, alpha)(step(data, z))
     expected = loop_kl(z, data["centers"], data["p"][BATCH], alpha)
     assert set(terms) == {"loss", "kl"}
     assert terms["loss"].item() == pytest.approx(expected, rel=1e-10)
@@ -72,7 +76,7 @@ def test_dec_is_the_divergence_from_the_targets_of_the_batch_rows(data, alpha):
 @pytest.mark.parametrize("gamma", [0.0, 0.1, 10.0])
 def test_idec_adds_the_reconstruction_averaged_over_rows_and_features(data, gamma):
     z = data["z"][BATCH]
-    terms = clustering_loss(data, gamma=gamma)((z, data["x_hat"]), data["x"], BATCH)
+    terms = clustering_loss(data, gamma=gamma)(step(data, z, data["x_hat"]))
     kl = loop_kl(z, data["centers"], data["p"][BATCH], 1.0)
     error = loop_mse(data["x"], data["x_hat"])
     assert terms["kl"].item() == pytest.approx(kl, rel=1e-10)
@@ -82,7 +86,7 @@ def test_idec_adds_the_reconstruction_averaged_over_rows_and_features(data, gamm
 
 def test_gamma_zero_leaves_the_centres_alone(data):
     objective = clustering_loss(data, gamma=0.0)
-    objective((data["z"][BATCH], data["x_hat"]), data["x"], BATCH)["loss"].backward()
+    objective(step(data, data["z"][BATCH], data["x_hat"]))["loss"].backward()
     assert (objective.centers.grad == 0).all()
 
 
@@ -91,10 +95,8 @@ def test_gradcheck_of_dec_and_idec(data, with_decoder):
     objective = clustering_loss(data, alpha=2.0, gamma=0.3)
 
     def loss(z, x_hat, centers):
-        outputs = (z, x_hat if with_decoder else None)
-        return torch.func.functional_call(
-            objective, {"centers": centers}, (outputs, data["x"], BATCH)
-        )["loss"]
+        given = step(data, z, x_hat if with_decoder else None)
+        return torch.func.functional_call(objective, {"centers": centers}, (given,))["loss"]
 
     inputs = (data["z"][BATCH], data["x_hat"], data["centers"])
     assert gradcheck(loss, [t.clone().requires_grad_() for t in inputs])
@@ -110,9 +112,9 @@ def test_the_objective_owns_its_centres(data):
 def test_reconstruction_equals_the_loop_and_passes_gradcheck(data):
     objective = ReconstructionLoss()
     x, x_hat = data["x"], data["x_hat"].requires_grad_()
-    loss = objective((None, x_hat), x, BATCH)["loss"]
+    loss = objective(Step((None, x_hat), x))["loss"]
     assert loss.item() == pytest.approx(loop_mse(x, x_hat.detach()), rel=1e-12)
-    assert gradcheck(lambda r: objective((None, r), x, BATCH)["loss"], (x_hat,))
+    assert gradcheck(lambda r: objective(Step((None, r), x))["loss"], (x_hat,))
 
 
 # --- DEKM
@@ -170,30 +172,28 @@ def test_gradcheck_of_the_targets(data):
     assert gradcheck(lambda y, mu: dekm_targets(y, mu[data["labels"]], [E - 1]), inputs)
 
 
-def rotated_loss(data, dims):
-    objective = RotatedTargetLoss()
-    objective.rotation = scatter_rotation(
-        within_scatter(data["z"], data["labels"], data["centers"])
+def rotated_targets(data, dims):
+    rotation = scatter_rotation(within_scatter(data["z"], data["labels"], data["centers"]))
+    targets = dekm_targets(
+        data["z"] @ rotation, (data["centers"] @ rotation)[data["labels"]], [E - 1]
     )
-    objective.targets = dekm_targets(
-        data["z"] @ objective.rotation,
-        (data["centers"] @ objective.rotation)[data["labels"]],
-        [E - 1],
-    )
-    objective.dims = dims
-    return objective
+    return RotatedTargets(rotation, targets, dims)
+
+
+def rotated_loss(z, made):
+    return RotatedTargetLoss()(Step((z, None), z, BATCH, made))
 
 
 @pytest.mark.parametrize("dims", [None, [E - 1]], ids=["anchored", "literal"])
 def test_dekm_equals_the_loop(data, dims):
-    objective = rotated_loss(data, dims)
+    made = rotated_targets(data, dims)
     z = data["z"][BATCH] + 0.1 * data["centers"][0]
-    terms = objective((z, None), data["x"], BATCH)
+    terms = rotated_loss(z, made)
     expected = 0.0
     for row, i in enumerate(BATCH.tolist()):
-        y = [sum(float(z[row, b] * objective.rotation[b, a]) for b in range(E)) for a in range(E)]
+        y = [sum(float(z[row, b] * made.rotation[b, a]) for b in range(E)) for a in range(E)]
         for a in range(E) if dims is None else dims:
-            expected += (y[a] - float(objective.targets[i, a])) ** 2 / E
+            expected += (y[a] - float(made.targets[i, a])) ** 2 / E
     assert terms["loss"].item() == pytest.approx(expected, rel=1e-10)
     assert terms["target_error"].item() == pytest.approx(expected / len(BATCH), rel=1e-10)
     assert not terms["target_error"].requires_grad
@@ -201,18 +201,18 @@ def test_dekm_equals_the_loop(data, dims):
 
 @pytest.mark.parametrize("dims", [None, [E - 1]], ids=["anchored", "literal"])
 def test_gradcheck_of_dekm(data, dims):
-    objective = rotated_loss(data, dims)
+    made = rotated_targets(data, dims)
     z = (data["z"][BATCH] + 0.1).requires_grad_()
-    assert gradcheck(lambda z: objective((z, None), z, BATCH)["loss"], (z,))
+    assert gradcheck(lambda z: rotated_loss(z, made)["loss"], (z,))
 
 
 def test_the_literal_form_leaves_the_other_coordinates_free_and_the_anchored_one_does_not(data):
     gradients = {}
     for name, dims in {"anchored": None, "literal": [E - 1]}.items():
-        objective = rotated_loss(data, dims)
+        made = rotated_targets(data, dims)
         z = (data["z"][BATCH] + 0.1).requires_grad_()  # the encoder has moved since the update
-        objective((z, None), data["x"], BATCH)["loss"].backward()
-        gradients[name] = (z.grad @ objective.rotation).numpy()
+        rotated_loss(z, made)["loss"].backward()
+        gradients[name] = (z.grad @ made.rotation).numpy()
     np.testing.assert_allclose(gradients["literal"][:, :-1], 0.0, atol=1e-14)
     assert (np.abs(gradients["anchored"][:, :-1]) > 1e-3).any(axis=0).all()
     np.testing.assert_allclose(gradients["literal"][:, -1], gradients["anchored"][:, -1])
@@ -220,6 +220,6 @@ def test_the_literal_form_leaves_the_other_coordinates_free_and_the_anchored_one
 
 def test_right_after_an_update_both_forms_agree(data):
     z = data["z"][BATCH]
-    losses = [rotated_loss(data, dims)((z, None), z, BATCH)["loss"] for dims in (None, [E - 1])]
+    losses = [rotated_loss(z, rotated_targets(data, dims))["loss"] for dims in (None, [E - 1])]
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-12)
     assert losses[0] > 0

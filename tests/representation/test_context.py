@@ -11,10 +11,9 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from sklearn_deepcluster import DDC, DTKC, ContextPredictor, ConvEncoder, load_model, save_model
-from sklearn_deepcluster._engine import Trainer, draw_seed, generator, random_stream
-from sklearn_deepcluster.nn import same_padded
+from sklearn_deepcluster._engine import Step, Trainer, draw_seed, generator, random_stream
+from sklearn_deepcluster.nn import PatchGrid, PositionLoss, choose_patches, same_padded
 from sklearn_deepcluster.nn._encoders import conv_block
-from sklearn_deepcluster.representation._context import PatchGrid, PositionLoss, choose_patches
 
 SMALL = {
     "filters": (6, 8),
@@ -212,14 +211,14 @@ def test_score_is_the_cross_entropy_of_all_neighbours(images, context):
 def test_the_loss_is_the_cross_entropy_and_counts_what_is_found():
     logits = torch.randn(6, 8, generator=rng(), dtype=torch.float64, requires_grad=True)
     position = torch.tensor([0, 3, 7, 7, 2, 1])
-    terms = PositionLoss()((logits, position.float()), None, None)
+    terms = PositionLoss()(Step((logits, position.float())))
     proba = logits.detach().softmax(1)
     expected = sum(-math.log(proba[i, k]) for i, k in enumerate(position)) / 6
     assert float(terms["loss"].detach()) == pytest.approx(expected, rel=1e-12)
     found = sum(int(proba[i].argmax()) == int(k) for i, k in enumerate(position))
     assert float(terms["accuracy"]) == pytest.approx(found / 6)
     assert torch.autograd.gradcheck(
-        lambda z: PositionLoss()((z, position), None, None)["loss"], (logits,)
+        lambda z: PositionLoss()(Step((z, position)))["loss"], (logits,)
     )
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
 from torch import nn
 
-from sklearn_deepcluster import Autoencoder, ConvEncoder, GRUEncoder, MLPEncoder
+from sklearn_deepcluster import DDC, Autoencoder, ConvEncoder, GRUEncoder, MLPEncoder
 from sklearn_deepcluster._engine import generator, root_mean_square
-from sklearn_deepcluster.representation._encoders import Untrained, image_shape, resized
+from sklearn_deepcluster.cluster._network import network_of
+from sklearn_deepcluster.representation._encoders import image_shape, resized
 
 
 def build(description, shape):
@@ -130,15 +130,23 @@ def test_networks_that_cannot_be_built_are_refused(description, match):
 # -- without training ----------------------------------------------------------------------------
 
 
+def untrained(network, X, seed):
+    """The network of a clusterer with its first weights, for these samples."""
+    ddc = DDC(2, encoder=network)
+    samples = ddc._read(X, reset=True)
+    given = network_of(ddc, samples.sample_shape)
+    given.check(samples, seed)
+    return given.first(samples, seed, ddc)
+
+
 def test_weights_come_from_the_seed_and_the_scale_from_the_data():
     X = np.random.default_rng(0).normal(3.0, 5.0, size=(30, 6)).astype(np.float32)
     description = MLPEncoder(hidden_layer_sizes=(4,), n_components=3)
-    first, again, other = (Untrained(description, random_state=s).fit(X) for s in (0, 0, 1))
-    assert first.scale_ == pytest.approx(np.sqrt((X.astype(np.float64) ** 2).mean()), rel=1e-12)
-    weights = [m.module_.encoder.head[1].weight for m in (first, again, other)]
+    first, again, other = (untrained(description, X, seed) for seed in (0, 0, 1))
+    assert first.scale == pytest.approx(np.sqrt((X.astype(np.float64) ** 2).mean()), rel=1e-12)
+    weights = [m.module.encoder.head[1].weight for m in (first, again, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
-    assert first.n_components == first.n_components_ == 3
-    assert clone(first).network is not description
+    assert first.n_components == 3 and first.losses is None
 
 
 def test_the_scale_does_not_count_padding():
@@ -172,7 +180,14 @@ class Seen(nn.Module):
 
 def fit(network, shape=(6,), seed=0):
     X = np.random.default_rng(0).random((5, *shape), dtype=np.float32)
-    return Untrained(network, random_state=seed).fit(X), X
+    return untrained(network, X, seed), X
+
+
+def transformed(first, X):
+    """Embedding of X by a network with its first weights."""
+    rows = torch.from_numpy(X.reshape(len(X), -1) / np.float32(first.scale))
+    with torch.no_grad():
+        return first.module.encode(rows).numpy()
 
 
 @pytest.mark.parametrize(
@@ -181,23 +196,23 @@ def fit(network, shape=(6,), seed=0):
 def test_the_encoder_is_given_samples_in_their_shape(shape, seen):
     network = Seen()
     model, X = fit(network, shape)
-    assert model.n_components_ == np.prod(shape)
-    np.testing.assert_allclose(model.transform(X), X.reshape(5, -1) / model.scale_, rtol=1e-6)
+    assert model.n_components == np.prod(shape)
+    np.testing.assert_allclose(transformed(model, X), X.reshape(5, -1) / model.scale, rtol=1e-6)
     assert set(network.shapes) == {seen}
 
 
 def test_a_module_is_copied_and_a_factory_is_called_with_the_number_of_features():
     module = nn.Linear(6, 3)
     model, _ = fit(module)
-    assert torch.equal(model.module_.encoder.weight, module.weight)
-    assert model.module_.encoder is not module
+    assert torch.equal(model.module.encoder.weight, module.weight)
+    assert model.module.encoder is not module
     calls = []
 
     def factory(n_features):
         calls.append(n_features)
         return nn.Linear(n_features, 3)
 
-    first, again, other = (fit(factory, seed=s)[0].module_.encoder.weight for s in (0, 0, 1))
+    first, again, other = (fit(factory, seed=s)[0].module.encoder.weight for s in (0, 0, 1))
     assert calls == [6, 6, 6]
     assert torch.equal(first, again) and not torch.equal(first, other)
 
@@ -211,9 +226,9 @@ def test_a_factory_draws_under_the_seed_and_leaves_the_global_generator():
 def test_a_tuple_is_the_embedding_and_intermediate_outputs():
     network = Seen(lambda x: (x[:, :2], x, [3 * x][0]))
     model, X = fit(network)
-    assert model.n_components_ == 2 and len(model.module_.taps) == 2
-    assert fit(Seen(lambda x: [x[:, :2]]))[0].module_.taps == []
-    assert fit(Seen())[0].module_.taps == []
+    assert model.n_components == 2 and len(model.module.taps) == 2
+    assert fit(Seen(lambda x: [x[:, :2]]))[0].module.taps == []
+    assert fit(Seen())[0].module.taps == []
 
 
 @pytest.mark.parametrize(

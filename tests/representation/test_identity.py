@@ -7,6 +7,7 @@ from sklearn.datasets import load_iris, load_wine
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import IdentityAutoencoder
+from sklearn_deepcluster._engine import Step
 from sklearn_deepcluster.losses import IdentityLoss
 from sklearn_deepcluster.nn import identity_mlp
 
@@ -55,7 +56,7 @@ def test_pretraining_comes_near_the_identity():
 
 def test_the_loss_is_that_of_embedding_and_reconstruction():
     x, z, back = (torch.randn(6, 3, generator=torch.Generator().manual_seed(s)) for s in range(3))
-    terms = IdentityLoss()((z, back), x, None)
+    terms = IdentityLoss()(Step((z, back), x))
     expected = sum(float(((x[i] - y[i]) ** 2).sum()) for y in (z, back) for i in range(6)) / 18
     assert float(terms["loss"]) == pytest.approx(expected, rel=1e-6)
     assert float(terms["embedding"]) == pytest.approx(float((x - z).square().mean()), rel=1e-6)
@@ -65,7 +66,7 @@ def test_the_loss_passes_gradcheck():
     rng = torch.Generator().manual_seed(0)
     x, z, back = (torch.randn(4, 3, generator=rng, dtype=torch.float64) for _ in range(3))
     inputs = (z.requires_grad_(), back.requires_grad_())
-    assert gradcheck(lambda z, back: IdentityLoss()((z, back), x, None)["loss"], inputs)
+    assert gradcheck(lambda z, back: IdentityLoss()(Step((z, back), x))["loss"], inputs)
 
 
 @pytest.mark.parametrize("widths", [(6,), (9,), (8, 10), ()])
