@@ -42,6 +42,14 @@ TINY = {
     "ContextPredictor": lambda: {**_TRAINING, **_BLOCKS, "lr": 1e-3},
     "ConvAutoencoder": lambda: {"filters": (4,), "kernel_sizes": (3,), **_TRAINING},
     "DCEC": lambda: {"autoencoder": tiny_conv_autoencoder(), **_ROUNDS},
+    "DCN": lambda: {
+        "autoencoder": tiny_autoencoder(),
+        "max_epochs": 2,
+        "min_steps": 20,
+        "batch_size": 64,
+        "lr": 1e-2,
+        "tol": 0.0,
+    },
     "DDC": lambda: {
         "encoder": MLPEncoder(hidden_layer_sizes=(16,), n_components=16),
         **_FROM_SCRATCH,
@@ -116,7 +124,7 @@ DEFAULT_DEPENDS_ON_X = ["DDC", "DTKC"]
 
 def slot_of(name):
     """The parameter that holds the representation of a clusterer."""
-    return PUBLIC[name]._slot
+    return PUBLIC[name]._network
 
 
 def prefix_of(name):
@@ -138,7 +146,7 @@ def tiny(name, **params):
 
 def given(estimator):
     """What a clusterer was given as representation."""
-    return getattr(estimator, estimator._slot)
+    return getattr(estimator, estimator._network)
 
 
 def tiny_representation(name, **params):

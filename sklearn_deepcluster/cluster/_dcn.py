@@ -222,7 +222,7 @@ class DCN(BaseDeepClusterer):
             labels = squared_distances(z, centers).argmin(1)
         else:
             labels, centers = task.start.clusters(z)
-            counts = torch.full((self.n_clusters,), float(self.count_init))
+            counts = torch.full((self.n_clusters,), float(self.count_init), dtype=torch.float32)
         objective = HardAssignmentLoss(centers, counts, labels, task.reconstruction, self.lam)
         objective.to(task.trainer.device)
         epochs = n_epochs(len(task.rows), self.batch_size, self.max_epochs, self.min_steps)

@@ -1,0 +1,116 @@
+"""scikit-learn's own checks pass, and none is missing."""
+
+import os
+import warnings
+
+import pytest
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import check_estimator
+
+from tests._instances import (
+    END_TO_END,
+    ESTIMATORS,
+    EVERY_CLUSTERER,
+    PUBLIC,
+    tiny,
+)
+from tests.common._shared import every_public
+
+# What scikit-learn 1.9 runs. A tag with another value would silently drop some of these.
+CHECKS = {
+    "check_complex_data",
+    "check_dict_unchanged",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_dont_overwrite_parameters",
+    "check_dtype_object",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_estimator_sparse_tag",
+    "check_estimator_tags_renamed",
+    "check_estimators_dtypes",
+    "check_estimators_empty_data_messages",
+    "check_estimators_fit_returns_self",
+    "check_estimators_nan_inf",
+    "check_estimators_overwrite_params",
+    "check_estimators_pickle",
+    "check_estimators_unfitted",
+    "check_f_contiguous_array_estimator",
+    "check_fit1d",
+    "check_fit2d_1feature",
+    "check_fit2d_1sample",
+    "check_fit2d_predict1d",
+    "check_fit_check_is_fitted",
+    "check_fit_idempotent",
+    "check_fit_score_takes_y",
+    "check_get_params_invariance",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_mixin_order",
+    "check_n_features_in",
+    "check_n_features_in_after_fitting",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_pipeline_consistency",
+    "check_positive_only_tag_during_fit",
+    "check_readonly_memmap_input",
+    "check_set_params",
+    "check_transformer_data_not_an_array",
+    "check_transformer_general",
+    "check_transformer_n_iter",
+    "check_transformer_preserve_dtypes",
+    "check_transformers_unfitted",
+    "check_valid_tag_types",
+}
+
+
+CLUSTERER_CHECKS = {"check_clusterer_compute_labels_predict", "check_clustering"}
+
+
+def run_checks(estimator):
+    """Run scikit-learn's checks; return the names of those that passed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(estimator, on_skip=None, on_fail=None)
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    allowed = set() if os.environ.get("SCIPY_ARRAY_API") == "1" else {"check_array_api_input"}
+    assert skipped <= allowed
+    bad = [r for r in results if r["status"] not in ("passed", "skipped")]
+    assert not bad, "\n".join(f"{r['check_name']}: {r['exception']!r}" for r in bad)
+    return {r["check_name"] for r in results if r["status"] == "passed"}
+
+
+@every_public
+def test_scikit_learns_checks_pass_and_none_is_missing(name):
+    expected = CHECKS | (CLUSTERER_CHECKS if name in EVERY_CLUSTERER else set())
+    if not hasattr(PUBLIC[name], "transform"):
+        expected = {check for check in expected if "transformer" not in check}
+    seed = {"random_state": None} if name in ESTIMATORS else {}
+    assert expected - run_checks(tiny(name).set_params(**seed)) == set()
+
+
+@pytest.mark.parametrize("name", END_TO_END)
+def test_scikit_learns_checks_pass_with_the_default_network(name):
+    """From random weights, in few steps: with the defaults it takes minutes."""
+    run_checks(PUBLIC[name](init=None, max_epochs=2, min_steps=16))
+
+
+@pytest.mark.slow
+@every_public
+def test_scikit_learns_checks_pass_with_default_parameters(name):
+    run_checks(PUBLIC[name]())
+
+
+@every_public
+def test_tags_drop_no_check(name):
+    tags = get_tags(tiny(name))
+    assert tags.input_tags.two_d_array
+    assert not tags.non_deterministic
+    assert not tags.no_validation
+    assert not tags._skip_test
+    assert not tags.input_tags.allow_nan
+    assert not tags.input_tags.sparse
+    if name in ESTIMATORS:
+        assert tags.transformer_tags.preserves_dtype == ["float32"]
+    assert tags.estimator_type == ("clusterer" if name in EVERY_CLUSTERER else None)

@@ -1,0 +1,83 @@
+"""A fit goes on from the last one."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from sklearn_deepcluster._engine import Trainer
+from tests._instances import (
+    CLUSTERERS,
+    assert_same_fit,
+    blobs,
+    fitted,
+    same_weights,
+)
+from tests.common._shared import every_clusterer, every_estimator
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """List of the stages that are trained during the test."""
+    seen = []
+    train = Trainer.train
+
+    def record(self, *args, stage, **kwargs):
+        seen.append(stage)
+        return train(self, *args, stage=stage, **kwargs)
+
+    monkeypatch.setattr(Trainer, "train", record)
+    return seen
+
+
+@every_estimator
+def test_warm_start_goes_on_from_the_last_fit(name, stages):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True)
+    before = copy.deepcopy(estimator)
+    stages.clear()
+    estimator.fit(X)
+    assert len(stages) == 1
+    assert not same_weights(before, estimator)
+    if name in CLUSTERERS:
+        # The centres are kept, so the clusters keep their numbers.
+        np.testing.assert_array_equal(estimator.labels_, before.labels_)
+        np.testing.assert_array_equal(estimator.labels_, estimator.predict(X))
+    else:
+        assert estimator.score(X) > before.score(X)
+
+
+@every_estimator
+def test_without_warm_start_a_second_fit_starts_anew(name):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name))
+    assert_same_fit(estimator.fit(X), fitted(name))
+
+
+@every_estimator
+def test_warm_start_goes_on_after_unpickling(name):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True)
+    again = pickle.loads(pickle.dumps(estimator))
+    assert_same_fit(estimator.fit(X), again.fit(X))
+
+
+@every_estimator
+def test_warm_start_refuses_data_of_another_width(name, stages):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True)
+    stages.clear()
+    with pytest.raises(ValueError, match=f"9 features, but {name} is expecting 16"):
+        estimator.fit(X[:, :9])
+    assert stages == []
+
+
+@every_clusterer
+def test_warm_start_refuses_another_number_of_clusters(name, stages):
+    X, _ = blobs()
+    estimator = copy.deepcopy(fitted(name)).set_params(warm_start=True, n_clusters=4)
+    stages.clear()
+    with pytest.raises(ValueError, match="n_clusters"):
+        estimator.fit(X)
+    assert stages == []

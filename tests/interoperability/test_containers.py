@@ -1,0 +1,209 @@
+"""Every container and unit of the same data gives the same result."""
+
+import functools
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import adjusted_rand_score
+
+from sklearn_deepcluster._engine import Trainer
+from tests._instances import (
+    CLUSTERERS,
+    ESTIMATORS,
+    IMAGE,
+    N_FEATURES,
+    N_SAMPLES,
+    SEQUENTIAL,
+    accepts,
+    assert_same_fit,
+    blobs,
+    fitted,
+    prefix_of,
+    same_weights,
+    tiny,
+)
+from tests.interoperability._shared import (
+    every_clusterer,
+    every_estimator,
+    every_image_estimator,
+    memmap,
+    pixels,
+)
+
+
+def fractions():
+    """The blobs in float64, with digits that float32 cannot hold."""
+    return blobs()[0].astype(np.float64) * np.pi
+
+
+def read_only(X):
+    X = X.copy()
+    X.setflags(write=False)
+    return X
+
+
+CONTAINERS = {
+    "float64": lambda X, folder: X.astype(np.float64),
+    "float16": lambda X, folder: X.astype(np.float16),
+    "int64": lambda X, folder: X.astype(np.int64),
+    "uint8": lambda X, folder: X.astype(np.uint8),
+    "big-endian": lambda X, folder: X.astype(">f4"),
+    "list": lambda X, folder: X.tolist(),
+    "tuple of arrays": lambda X, folder: tuple(X),
+    "frame": lambda X, folder: pd.DataFrame(X),
+    "frame of uint8": lambda X, folder: pd.DataFrame(X.astype(np.uint8)),
+    "Fortran order": lambda X, folder: np.asfortranarray(X),
+    "every second row": lambda X, folder: np.repeat(X, 2, axis=0)[::2],
+    "reversed twice": lambda X, folder: X[::-1].copy()[::-1],
+    "writeable": lambda X, folder: X.copy(),
+    "read-only": lambda X, folder: read_only(X),
+    "memmap of float32": memmap,
+    "memmap of float64": lambda X, folder: memmap(X.astype(np.float64), folder),
+    "memmap of uint8": lambda X, folder: memmap(X.astype(np.uint8), folder),
+    "writeable memmap": lambda X, folder: memmap(X, folder, mode="r+"),
+    "memmap in Fortran order": lambda X, folder: memmap(X, folder, order="F"),
+    "images": lambda X, folder: X.reshape(-1, *IMAGE),
+    "images of uint8": lambda X, folder: X.reshape(-1, *IMAGE).astype(np.uint8),
+    "images with a channel": lambda X, folder: X.reshape(-1, 1, *IMAGE),
+    "list of images": lambda X, folder: list(X.reshape(-1, *IMAGE)),
+    "memmap of images": lambda X, folder: memmap(X.astype(np.uint8), folder).reshape(-1, *IMAGE),
+}
+
+
+@functools.cache
+def fitted_on_pixels(name, images):
+    """Fitted on flat rows; a convolutional network reads them as images if `images`."""
+    prefix = prefix_of(name)
+    short = {f"{prefix}min_steps": 10}
+    if images:
+        short |= {f"{prefix}sample_shape": IMAGE}
+    return tiny(name, **{k: v for k, v in short.items() if accepts(name, k)}).fit(pixels())
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize(
+    ("name", "container"),
+    [
+        (name, container)
+        for name in ESTIMATORS
+        for container in CONTAINERS
+        if name not in SEQUENTIAL or "image" not in container
+    ],
+)
+def test_every_container_gives_the_same_result(name, container, tmp_path):
+    X = pixels()
+    estimator = fitted_on_pixels(name, "image" in container)
+    other = CONTAINERS[container](X, tmp_path)
+    before = np.array(other)
+    assert estimator.n_features_in_ == N_FEATURES
+    np.testing.assert_array_equal(estimator.transform(other), estimator.transform(X))
+    again = clone(estimator).fit(other)
+    assert again.n_features_in_ == N_FEATURES
+    assert same_weights(estimator, again)
+    np.testing.assert_array_equal(again.transform(X), estimator.transform(X))
+    if name in CLUSTERERS:
+        np.testing.assert_array_equal(again.labels_, estimator.labels_)
+        np.testing.assert_array_equal(again.predict(other), estimator.labels_)
+    np.testing.assert_array_equal(np.array(other), before)
+
+
+@every_estimator
+def test_float64_memmaps_equal_arrays_to_the_last_bit(name, tmp_path):
+    X = fractions()
+    array = tiny(name).fit(X)
+    mapped = tiny(name).fit(memmap(X, tmp_path))
+    assert_same_fit(array, mapped)
+    assert_same_fit(array, tiny(name).fit(X.astype(np.float32)))
+
+
+@every_estimator
+def test_float32_input_is_not_copied(name, monkeypatch):
+    """What the engine reads is the caller's own memory, for arrays of any number of dimensions."""
+    X = pixels()
+    rows = []
+    train = Trainer.train
+
+    def record(self, module, objective, used, **kwargs):
+        rows.append(used.X)
+        return train(self, module, objective, used, **kwargs)
+
+    monkeypatch.setattr(Trainer, "train", record)
+    for other in (X, X.reshape(-1, *IMAGE)):
+        rows.clear()
+        tiny(name).fit(other)
+        assert rows and all(np.shares_memory(used, X) for used in rows)
+
+
+@every_image_estimator
+@pytest.mark.parametrize("shape", [IMAGE, (1, *IMAGE), (4, 2, 2)])
+def test_images_and_flat_rows_are_interchangeable_after_fit(name, shape):
+    X = pixels()
+    estimator = tiny(name).fit(X.reshape(-1, *shape))
+    assert estimator.sample_shape_ == shape
+    assert estimator.n_features_in_ == N_FEATURES
+    Z = estimator.transform(X)
+    for other in (X.reshape(-1, *IMAGE), X.reshape(-1, 1, *IMAGE), X.reshape(-1, *shape)):
+        np.testing.assert_array_equal(estimator.transform(other), Z)
+        if name in CLUSTERERS:
+            np.testing.assert_array_equal(estimator.predict(other), estimator.labels_)
+    if hasattr(estimator, "inverse_transform"):
+        assert estimator.inverse_transform(Z).shape == (N_SAMPLES, *shape)
+    flat = tiny(name).fit(X)
+    assert flat.sample_shape_ == (N_FEATURES,)
+    np.testing.assert_array_equal(flat.transform(X.reshape(-1, *shape)), flat.transform(X))
+
+
+@every_clusterer
+@pytest.mark.parametrize("unit", [255.0, 1e-6, 1e12])
+def test_the_unit_of_the_input_does_not_matter(name, unit):
+    X, y = blobs()
+    estimator, other = tiny(name).fit(X), tiny(name).fit(unit * X.astype(np.float64))
+    assert adjusted_rand_score(estimator.labels_, y) == 1.0
+    assert adjusted_rand_score(estimator.labels_, other.labels_) == 1.0
+    assert other.scale_ == pytest.approx(unit * estimator.scale_)
+    assert other.score(unit * X) == pytest.approx(estimator.score(X), rel=0.02)
+
+
+@every_estimator
+def test_a_unit_that_is_a_power_of_two_changes_no_bit(name):
+    X, _ = blobs()
+    estimator, other = tiny(name).fit(X), tiny(name).fit(1024 * X)
+    assert same_weights(estimator, other)
+    np.testing.assert_array_equal(other.transform(1024 * X), estimator.transform(X))
+
+
+@every_estimator
+def test_feature_names_are_kept_and_checked(name):
+    X, _ = blobs()
+    frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(N_FEATURES)])
+    estimator = tiny(name).fit(frame)
+    assert list(estimator.feature_names_in_) == list(frame.columns)
+    np.testing.assert_array_equal(estimator.transform(frame), fitted(name).transform(X))
+    with pytest.raises(ValueError, match="feature names should match"):
+        estimator.transform(frame[frame.columns[::-1]])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        estimator.transform(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clone(estimator).fit(frame)  # nothing inside looses the names and warns
+    assert not hasattr(clone(estimator).fit(X), "feature_names_in_")
+
+
+@every_estimator
+def test_set_output_and_names_of_the_embedding(name):
+    X, _ = blobs()
+    frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(N_FEATURES)]).set_index(
+        pd.Index(range(1000, 1000 + N_SAMPLES))
+    )
+    estimator = tiny(name).set_output(transform="pandas").fit(frame)
+    Z = estimator.transform(frame)
+    expected = [f"{name.lower()}{i}" for i in range(estimator.n_components_)]
+    assert list(estimator.get_feature_names_out()) == list(Z.columns) == expected
+    assert list(Z.index) == list(frame.index)
+    assert (Z.dtypes == np.float32).all()
+    np.testing.assert_array_equal(Z.to_numpy(), fitted(name).transform(X))
+    if name in CLUSTERERS:
+        assert isinstance(estimator.predict(frame), np.ndarray)

@@ -1,0 +1,92 @@
+"""A memory map is fitted in less memory than a float32 copy of it would take."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests._instances import (
+    ESTIMATORS,
+)
+
+MEMORY_LIMITED = """
+import resource, sys
+import numpy as np
+import torch
+from tests._instances import (
+    CLUSTERERS, END_TO_END, ESTIMATORS, N_CLUSTERS, SEQUENTIAL, prefix_of, tiny
+)
+
+torch.set_num_threads(1)
+X = np.memmap("X.dat", dtype=np.uint8, mode="r", shape=(170_000, 400))
+float32_size = 4 * X.size
+init = np.arange(2.0 * N_CLUSTERS).reshape(N_CLUSTERS, 2)
+
+
+def quick(name):
+    training = {"batch_size": 2048, "min_steps": 0, "max_epochs": 1}
+    network = {**training, "noise": 0.0, "filters": (1,), "kernel_sizes": (3,)}
+    network["sample_shape"] = (20, 20)
+    own = {**training, "max_iter": 1, "update_interval": 10, "init": init, "max_samples": 500}
+    if name in END_TO_END:  # they compare the rows of a batch, all pairs of them
+        own |= {"init": None, "batch_size": 512}
+    if name in SEQUENTIAL:
+        network["sample_shape"] = (2, 200)
+    if name in CLUSTERERS:
+        params = own | {f"{prefix_of(name)}{key}": value for key, value in network.items()}
+    else:
+        params = network
+    known = tiny(name).get_params()
+    return tiny(name, **{key: value for key, value in params.items() if key in known})
+
+
+def data_size():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData"))
+
+
+for name in ESTIMATORS:
+    quick(name).fit(X[:2048])  # whatever the libraries load late
+for name in ESTIMATORS:
+    limit = data_size() + int(0.75 * float32_size)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
+    estimator = quick(name).fit(X)
+    # An embedding as wide as the data would take as much by itself.
+    part = X if estimator.n_components_ < 20 else X[:2048]
+    Z = estimator.transform(part)
+    assert Z.shape == (len(part), estimator.n_components_) and np.isfinite(Z).all()
+    if name in CLUSTERERS:
+        assert np.array_equal(estimator.predict(X), estimator.labels_)
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY,) * 2)
+    print(name)
+resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
+try:
+    X.astype(np.float32)
+except MemoryError:
+    print("the limit holds")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA is Linux's")
+def test_a_uint8_memmap_needs_less_memory_than_its_float32_size(tmp_path):
+    """In a process whose limit a float32 copy of the data would break, as it shows at the end."""
+    random = np.random.RandomState(0)
+    X = np.memmap(tmp_path / "X.dat", dtype=np.uint8, mode="w+", shape=(170_000, 400))
+    X[:] = random.randint(256, size=(2000, 400), dtype=np.uint8)[np.arange(170_000) % 2000]
+    X.flush()
+    del X
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(MEMORY_LIMITED)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:-1] == [*ESTIMATORS, "the limit holds"]

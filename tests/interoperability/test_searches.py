@@ -1,0 +1,100 @@
+"""Searches reach into networks and parameters of the clustering."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from tests._instances import (
+    CLUSTERERS,
+    DEFAULT_DEPENDS_ON_X,
+    END_TO_END,
+    N_FEATURES,
+    accepts,
+    blobs,
+    frozen,
+    given,
+    prefix_of,
+    slot_of,
+    tiny,
+    tiny_representation,
+)
+from tests.interoperability._shared import every_clusterer
+
+SMALL = {"max_epochs": [1], "min_steps": [40]}
+
+
+# Of each the last parameter decides how wide the embedding or its network is.
+SMALL_NETWORK = {
+    "Autoencoder": SMALL | {"hidden_layer_sizes": [(16,)], "n_components": [2, 3]},
+    "ConvAutoencoder": SMALL | {"filters": [(4,)], "kernel_sizes": [(3,)], "n_components": [2, 3]},
+    "GRUEncoder": {"hidden_size": [8], "n_layers": [1], "n_components": [15, 16]},
+    "IdentityAutoencoder": SMALL | {"hidden_layer_sizes": [(32,), (64,)]},
+}
+
+
+@pytest.mark.parametrize("name", [n for n in CLUSTERERS if n not in DEFAULT_DEPENDS_ON_X])
+def test_grid_search_reaches_into_the_default_representation(name):
+    """``GridSearchCV(IDEC(10), {"autoencoder__n_components": ...})`` runs as it stands."""
+    X, y = blobs()
+    estimator = tiny(name, **{slot_of(name): None})
+    default = type(estimator._default_network(None))
+    grid = {prefix_of(name) + key: value for key, value in SMALL_NETWORK[default.__name__].items()}
+    search = GridSearchCV(
+        estimator, grid, scoring="adjusted_rand_score", cv=2, error_score="raise"
+    ).fit(X, y)
+    assert search.best_score_ > 0.9
+    best = search.best_estimator_
+    chosen = given(best).get_params()
+    assert (
+        search.best_params_.items() <= {prefix_of(name) + k: v for k, v in chosen.items()}.items()
+    )
+    assert best.transform(X).shape[1] == chosen.get("n_components", N_FEATURES)
+    assert type(given(best)) is default
+    assert given(estimator) is None
+    np.testing.assert_array_equal(search.predict(X), best.labels_)
+
+
+@pytest.mark.parametrize("name", DEFAULT_DEPENDS_ON_X)
+def test_a_default_network_that_depends_on_x_cannot_be_searched(name, stages):
+    """It is chosen by the shape of X, which no search has shown yet: the error says what to do."""
+    X, y = blobs()
+    search = GridSearchCV(
+        tiny(name, encoder=None), {"encoder__n_components": [2]}, scoring="adjusted_rand_score"
+    )
+    with pytest.raises(ValueError, match=r"encoder=None depends on X. Give MLPEncoder\(\)"):
+        search.fit(X, y)
+    assert stages == []
+
+
+@every_clusterer
+def test_grid_search_over_parameters_of_the_clustering(name):
+    X, y = blobs()
+    grid = {"n_clusters": [2, 3], "gamma": [0.1, 1.0], "lam": [0.1, 1.0]}
+    grid |= {"sigma_scale": [0.15, 0.3]} if name in END_TO_END else {"lr": [1e-4, 1e-3]}
+    grid = {key: values for key, values in grid.items() if accepts(name, key)}
+    search = GridSearchCV(
+        tiny(name), grid, scoring="adjusted_rand_score", cv=2, error_score="raise"
+    ).fit(X, y)
+    assert search.best_params_["n_clusters"] == 3
+    assert search.best_score_ == 1.0
+
+
+@every_clusterer
+def test_the_parameters_of_a_frozen_representation_cannot_be_searched(name, stages):
+    X, y = blobs()
+    parameter = f"{slot_of(name)}__n_components"
+    estimator = frozen(name, tiny_representation(name).fit(X))
+    stages.clear()
+    search = GridSearchCV(estimator, {parameter: [2]}, scoring="accuracy")
+    with pytest.raises(ValueError, match=f"{parameter}.*frozen"):
+        search.fit(X, y)
+    assert stages == []
+
+
+def test_an_unknown_nested_parameter_is_an_error():
+    with pytest.raises(ValueError, match="nonsense"):
+        tiny("IDEC", autoencoder=None).set_params(autoencoder__nonsense=1)
+    with pytest.raises(ValueError, match="nonsense"):
+        tiny("DDC").set_params(encoder__nonsense=1)
+    with pytest.raises(ValueError, match="nonsense"):
+        tiny("IDEC").set_params(nonsense=1)
