@@ -1,6 +1,7 @@
 # Every target does all of its set-up: a machine with Python and make is enough.
 #   make demo    cluster the handwritten digits with every method, side by side
 #   make test    the test suite        make test-slow   the tests that take minutes to hours
+#   make test-anywhere    the suite as on other machines: precision, instructions, threads, order
 #   make lint    ruff                  make bench       speed ratios, measured here
 #   make docs    the documentation     make clean       remove what was built
 # Variables: PYTHON (the interpreter that makes .venv), PIP_ARGS (more options for pip, such as
@@ -19,7 +20,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 PIP := $(PY) -m pip install --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow lint format bench docs clean
+.PHONY: help env demo test test-slow test-anywhere lint format bench docs clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -46,6 +47,10 @@ test: env
 
 test-slow: env
 	$(PY) -m pytest -m slow
+
+# Takes six times as long as the suite.
+test-anywhere: env
+	$(PY) -m tests.anywhere
 
 lint: env
 	$(PY) -m ruff check .

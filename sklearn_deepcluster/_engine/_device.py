@@ -1,8 +1,11 @@
 """Where and in which precision a module trains."""
 
+import os
 import warnings
 
 import torch
+
+PRECISION_VARIABLE = "SKLEARN_DEEPCLUSTER_PRECISION"
 
 # Just below the most that glibc's threshold adapts to, with room for alignment.
 _LARGEST_KEPT = 31 * 2**20
@@ -53,8 +56,21 @@ def inference_device(device):
 def uses_bfloat16(precision, device):
     """Whether training on `device` runs its products in bfloat16.
 
-    ``precision="auto"`` says yes where the hardware multiplies bfloat16 itself.
+    ``precision="auto"`` says yes where the hardware multiplies bfloat16 itself, or says what the
+    environment variable `PRECISION_VARIABLE` does: for tests, and to compare machines.
+
+    Raises
+    ------
+    ValueError
+        If the variable names no precision.
     """
+    if precision == "auto":
+        precision = os.environ.get(PRECISION_VARIABLE) or "auto"
+        if precision not in ("auto", "float32", "bfloat16"):
+            raise ValueError(
+                f"The environment variable {PRECISION_VARIABLE}={precision!r} must be float32 or "
+                "bfloat16."
+            )
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":

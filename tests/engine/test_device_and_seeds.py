@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster._engine import (
     draw_seed,
     generator,
@@ -20,6 +21,7 @@ from sklearn_deepcluster._engine import (
     seeded_global_rng,
     uses_bfloat16,
 )
+from sklearn_deepcluster._engine._device import PRECISION_VARIABLE
 
 ABSENT = "cuda:99"
 
@@ -50,9 +52,36 @@ def test_precision_by_name_does_not_depend_on_the_device():
     for device in (torch.device("cpu"), torch.device("meta")):
         assert uses_bfloat16("bfloat16", device)
         assert not uses_bfloat16("float32", device)
+
+
+@pytest.mark.parametrize("auto", ["float32", "bfloat16"])
+def test_the_environment_may_say_what_auto_precision_is(auto, monkeypatch):
+    monkeypatch.setenv(PRECISION_VARIABLE, auto)
+    for device in (torch.device("cpu"), torch.device("meta")):
+        assert uses_bfloat16("auto", device) is (auto == "bfloat16")
+        assert uses_bfloat16("bfloat16", device) and not uses_bfloat16("float32", device)
+    assert Autoencoder()._trainer().autocast is (auto == "bfloat16")
+
+
+def test_the_environment_must_name_a_precision(monkeypatch):
+    monkeypatch.setenv(PRECISION_VARIABLE, "half")
+    with pytest.raises(ValueError, match=f"{PRECISION_VARIABLE}='half' must be float32 or"):
+        uses_bfloat16("auto", torch.device("cpu"))
+    assert not uses_bfloat16("float32", torch.device("cpu"))
+
+
+@pytest.fixture
+def undecided(monkeypatch):
+    """Auto precision is for the hardware to say."""
+    monkeypatch.delenv(PRECISION_VARIABLE, raising=False)
+
+
+@pytest.mark.usefixtures("undecided")
+def test_auto_precision_is_float32_on_an_unknown_device():
     assert not uses_bfloat16("auto", torch.device("meta"))
 
 
+@pytest.mark.usefixtures("undecided")
 @pytest.mark.parametrize(("units", "expected"), [((), False), (0, True), (1, True)])
 def test_auto_precision_asks_the_processor_for_bfloat16_units(units, expected, monkeypatch):
     for position, probe in enumerate(("_is_avx512_bf16_supported", "_is_amx_tile_supported")):
