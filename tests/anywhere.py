@@ -2,7 +2,7 @@
 
 What "auto" precision means, the instructions of the processor, the number of threads, that of the
 workers and the order of the tests are varied together, so that every pair of values of any two of
-them meets in some run. The suite is green in all of them, or it hangs on what rounding happens to do.
+them meets in some run. Where the suite is not green in all of them, it hangs on what rounding does.
 """
 
 import argparse

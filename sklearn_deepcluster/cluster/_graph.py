@@ -204,15 +204,14 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         neighbors = search.kneighbors(return_distance=False)
         distances = _squared_distances(X, X, neighbors)
         width = _kernel_width(distances, self.sigma_scale)
-        flow = np.column_stack([np.ones(len(X)), _weights(distances, width)])
-        flow /= flow.sum(axis=1, keepdims=True)
         leaves = _leaves(X, neighbors, distances, self.n_clusters)
-        merger = Merger(neighbors, flow, leaves, _STEP_WEIGHT[self.linkage])
+        weights = _weights(distances, width)
+        merger = Merger(neighbors, weights, leaves, _STEP_WEIGHT[self.linkage])
         if self.linkage == "modularity":
             merger.merge_until(_FINE_PER_CLUSTER * self.n_clusters)
             merger.prefer_modularity()
         merger.merge_until(self.n_clusters)
-        if merger.n_alive > self.n_clusters:
+        if merger.n_clusters > self.n_clusters:
             _join_pieces(merger, X, self.n_clusters)
         n_leaves = int(leaves.max()) + 1
         return {"labels": merger.labels, "kernel_width_": width, "n_leaves_": n_leaves}
@@ -277,8 +276,9 @@ def _leaves(X, neighbors, distances, n_clusters):
 
 def _join_pieces(merger, X, n_clusters):
     """Merge what no walk connects: the smallest cluster joins the one with the nearest mean."""
-    alive = np.flatnonzero(merger.alive[: len(merger.members)])
-    means = {c: X[merger.members[c]].mean(axis=0, dtype=np.float64) for c in alive}
+    members = merger.members()
+    sizes = {c: len(rows) for c, rows in members.items()}
+    means = {c: X[rows].mean(axis=0, dtype=np.float64) for c, rows in members.items()}
     warnings.warn(
         f"The graph of neighbours falls into {len(means)} pieces, more than "
         f"n_clusters={n_clusters}; the smallest were joined to the nearest. A larger "
@@ -287,14 +287,15 @@ def _join_pieces(merger, X, n_clusters):
         stacklevel=5,
     )
     while len(means) > n_clusters:
-        smallest = min(means, key=lambda c: (merger.sizes[c], c))
+        smallest = min(means, key=lambda c: (sizes[c], c))
         mean = means.pop(smallest)
         others = list(means)
         gaps = np.square(np.array([means[c] for c in others]) - mean).sum(axis=1)
         nearest = others[int(gaps.argmin())]
-        sizes = merger.sizes[[smallest, nearest]]
-        joint = np.average([mean, means.pop(nearest)], axis=0, weights=sizes)
-        means[merger.merge(smallest, nearest)] = joint
+        weights = [sizes.pop(c) for c in (smallest, nearest)]
+        joint = np.average([mean, means.pop(nearest)], axis=0, weights=weights)
+        new = merger.merge(smallest, nearest)
+        means[new], sizes[new] = joint, sum(weights)
 
 
 def _canonical_order(X):

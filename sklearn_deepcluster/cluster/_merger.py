@@ -6,168 +6,205 @@ import numpy as np
 
 
 class Merger:
-    """Clusters of a graph that merge pair by pair.
+    """Clusters of a graph of neighbours, which merge pair by pair.
 
-    Clusters have ascending numbers; a merged one has a new number, the largest. Of each pair the
-    younger cluster keeps the affinity, so that one entry of the heap per cluster is enough: its
-    best older partner. An entry whose partner is gone is an upper bound, and is replaced when it
-    comes up.
+    It starts from any labels and stops at any number of clusters, to go on later. The pair that
+    attracts most merges first: by the weight of walks between two clusters (degree linkage, path
+    integral), or, from :meth:`prefer_modularity` on, by the modularity that is gained. Clusters
+    have ascending numbers; a merged one has a new number, the largest.
 
     Parameters
     ----------
     neighbors : ndarray of shape (n, K), int
-    flow : ndarray of shape (n, K + 1)
-        Rows of P: the row itself first, then its neighbours.
+        Nearest neighbours of each row, without itself.
+    weights : ndarray of shape (n, K)
+        Of the edges to them; that of a row to itself is 1.
     labels : ndarray of shape (n,), int
-        Initial clusters 0 .. c - 1.
-    z : float
-        Weight of a further step; 0 is the degree linkage.
+        Clusters to start from, any numbers; they become 0 .. c - 1 in their order.
+    z : float, default=0.0
+        Weight of each further step of a walk; 0 is the degree linkage.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,), int
+        Number of the cluster of each row.
+    n_clusters : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neighbors import NearestNeighbors
+    >>> from sklearn_deepcluster.cluster._merger import Merger
+    >>> X = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+    >>> neighbors = NearestNeighbors(n_neighbors=2).fit(X).kneighbors(return_distance=False)
+    >>> merger = Merger(neighbors, np.ones(neighbors.shape), np.arange(6))
+    >>> merger.merge_until(4)  # a period; the network is trained, say
+    >>> merger.merge_until(2)
+    >>> np.unique(merger.labels, return_inverse=True)[1]
+    array([0, 0, 0, 1, 1, 1])
     """
 
-    def __init__(self, neighbors, flow, labels, z):
+    # Of each pair the younger cluster keeps the affinity, so that one entry of the heap per cluster
+    # is enough: its best older partner. An entry whose partner is gone is an upper bound, and is
+    # replaced when it comes up.
+
+    def __init__(self, neighbors, weights, labels, z=0.0):
+        labels = np.unique(labels, return_inverse=True)[1]
         n, k = neighbors.shape
-        count = labels.max() + 1
-        self.labels, self.z, self.flow = labels.copy(), z, flow
-        self.hops = np.column_stack([np.arange(n), neighbors])
-        self.tails, self.heads = np.repeat(np.arange(n), k), neighbors.ravel()
-        self.weights = flow[:, 1:].ravel()
-        self.inner_out, self.inner_in = flow[:, 0].copy(), flow[:, 0].copy()
-        self.visits = np.zeros(n)
-        inside = labels[self.tails] == labels[self.heads]
+        count = int(labels.max()) + 1
+        # Rows of P: the row itself first, then its neighbours.
+        flow = np.column_stack([np.ones(n), weights])
+        flow /= flow.sum(axis=1, keepdims=True)
+        self.labels, self._z, self._flow = labels.copy(), z, flow
+        self._hops = np.column_stack([np.arange(n), neighbors])
+        self._tails, self._heads = np.repeat(np.arange(n), k), neighbors.ravel()
+        self._weights = flow[:, 1:].ravel()
+        self._inner_out, self._inner_in = flow[:, 0].copy(), flow[:, 0].copy()
+        self._visits = np.zeros(n)
+        inside = labels[self._tails] == labels[self._heads]
         self._count_inner(np.flatnonzero(inside))
         crossing = np.flatnonzero(~inside)
-        self.members = _grouped(np.arange(n), labels, count)
-        self.leaving = _grouped(crossing, labels[self.tails[crossing]], count)
-        self.entering = _grouped(crossing, labels[self.heads[crossing]], count)
-        self.alive = np.zeros(2 * count, dtype=bool)
-        self.sizes = np.zeros(2 * count)
-        self.alive[:count], self.sizes[:count] = True, np.bincount(labels)
-        self.n_alive = count
+        self._members = _grouped(np.arange(n), labels, count)
+        self._leaving = _grouped(crossing, labels[self._tails[crossing]], count)
+        self._entering = _grouped(crossing, labels[self._heads[crossing]], count)
+        self._alive = np.zeros(2 * count, dtype=bool)
+        self._sizes = np.zeros(2 * count)
+        self._alive[:count], self._sizes[:count] = True, np.bincount(labels)
+        self.n_clusters = count
         # Of the flow out of and into each cluster, its share.
-        inflow = np.bincount(self.heads, self.weights, minlength=n) + flow[:, 0]
-        self.strengths = np.bincount(labels, (1 + inflow) / (2 * n), minlength=2 * count)
-        self.by_modularity = False
+        inflow = np.bincount(self._heads, self._weights, minlength=n) + flow[:, 0]
+        self._strengths = np.bincount(labels, (1 + inflow) / (2 * n), minlength=2 * count)
+        self._by_modularity = False
         self._rank_all()
+
+    def members(self):
+        """Number of each cluster, ascending -> its rows, ndarray of int."""
+        alive = np.flatnonzero(self._alive[: len(self._members)])
+        return {int(number): self._members[number] for number in alive}
 
     def merge_until(self, n_clusters):
         """Merge the most attracted pairs until so many clusters are left, or none attract."""
-        while self.n_alive > n_clusters and self.heap:
-            _, cluster, partner = heapq.heappop(self.heap)
-            if not self.alive[cluster]:
+        while self.n_clusters > n_clusters and self._heap:
+            _, cluster, partner = heapq.heappop(self._heap)
+            if not self._alive[cluster]:
                 continue
-            if self.alive[partner]:
+            if self._alive[partner]:
                 self.merge(cluster, partner)
             else:
                 self._push(cluster)
 
     def merge(self, a, b):
         """Replace two clusters by their union; return its number."""
-        new = len(self.members)
-        self.alive[[a, b]], self.alive[new] = False, True
-        self.sizes[new] = self.sizes[a] + self.sizes[b]
-        self.strengths[new] = self.strengths[a] + self.strengths[b]
-        self.n_alive -= 1
-        self.members.append(np.concatenate([self.members[a], self.members[b]]))
-        self.labels[self.members[new]] = new
-        leaving = np.concatenate([self.leaving[a], self.leaving[b]])
-        entering = np.concatenate([self.entering[a], self.entering[b]])
-        outside = self.labels[self.heads[leaving]] != new
+        new = len(self._members)
+        self._alive[[a, b]], self._alive[new] = False, True
+        self._sizes[new] = self._sizes[a] + self._sizes[b]
+        self._strengths[new] = self._strengths[a] + self._strengths[b]
+        self.n_clusters -= 1
+        self._members.append(np.concatenate([self._members[a], self._members[b]]))
+        self.labels[self._members[new]] = new
+        leaving = np.concatenate([self._leaving[a], self._leaving[b]])
+        entering = np.concatenate([self._entering[a], self._entering[b]])
+        outside = self.labels[self._heads[leaving]] != new
         self._count_inner(leaving[~outside])
-        self.leaving.append(leaving[outside])
-        self.entering.append(entering[self.labels[self.tails[entering]] != new])
+        self._leaving.append(leaving[outside])
+        self._entering.append(entering[self.labels[self._tails[entering]] != new])
         for gone in (a, b):
-            self.members[gone] = self.leaving[gone] = self.entering[gone] = None
-            del self.rows[gone]
+            self._members[gone] = self._leaving[gone] = self._entering[gone] = None
+            del self._rows[gone]
         self._rank(new)
         return new
 
     def prefer_modularity(self):
         """From here on merge the pair that gains the most modularity."""
-        self.by_modularity = True
+        self._by_modularity = True
         self._rank_all()
 
     def _rank_all(self):
-        self.rows, self.heap = {}, []
-        for cluster in np.flatnonzero(self.alive):
+        self._rows, self._heap = {}, []
+        for cluster in np.flatnonzero(self._alive):
             self._rank(int(cluster))
 
     def _count_inner(self, edges):
-        np.add.at(self.inner_out, self.tails[edges], self.weights[edges])
-        np.add.at(self.inner_in, self.heads[edges], self.weights[edges])
+        np.add.at(self._inner_out, self._tails[edges], self._weights[edges])
+        np.add.at(self._inner_in, self._heads[edges], self._weights[edges])
 
     def _rank(self, cluster):
         """Store the affinities of a cluster to all older ones and push the best."""
-        affinities_of = self._modularity_gains if self.by_modularity else self._walks
+        affinities_of = self._modularity_gains if self._by_modularity else self._walks
         partners, affinities = affinities_of(cluster)
         older = partners < cluster
-        self.rows[cluster] = partners[older], affinities[older]
+        self._rows[cluster] = partners[older], affinities[older]
         self._push(cluster)
 
     def _push(self, cluster):
-        partners, affinities = self.rows[cluster]
-        kept = self.alive[partners]
+        partners, affinities = self._rows[cluster]
+        kept = self._alive[partners]
         if not kept.all():
-            partners, affinities = self.rows[cluster] = partners[kept], affinities[kept]
+            partners, affinities = self._rows[cluster] = partners[kept], affinities[kept]
         if len(partners):
             best = np.argmax(affinities)
-            heapq.heappush(self.heap, (-affinities[best], cluster, int(partners[best])))
+            heapq.heappush(self._heap, (-affinities[best], cluster, int(partners[best])))
 
     def _modularity_gains(self, cluster):
         """Modularity gained by joining a cluster with each that it has edges with."""
-        leaving, entering = self.leaving[cluster], self.entering[cluster]
+        leaving, entering = self._leaving[cluster], self._entering[cluster]
         partners, flows = _sums(
-            np.concatenate([self.labels[self.heads[leaving]], self.labels[self.tails[entering]]]),
-            np.concatenate([self.weights[leaving], self.weights[entering]]),
+            np.concatenate([self.labels[self._heads[leaving]], self.labels[self._tails[entering]]]),
+            np.concatenate([self._weights[leaving], self._weights[entering]]),
         )
-        expected = 2 * self.strengths[cluster] * self.strengths[partners]
+        expected = 2 * self._strengths[cluster] * self._strengths[partners]
         return partners, flows / len(self.labels) - expected
 
     def _walks(self, cluster):
         """Affinities of a cluster to all that walks reach: (numbers, values)."""
-        leaving, entering = self.leaving[cluster], self.entering[cluster]
+        leaving, entering = self._leaving[cluster], self._entering[cluster]
         # A walk's first and last steps: those inside its own cluster before and after.
-        out_weights = self.weights[leaving] * (1 + self.z * self.inner_in[self.tails[leaving]])
-        in_weights = self.weights[entering] * (1 + self.z * self.inner_out[self.heads[entering]])
+        out_weights = self._weights[leaving] * (1 + self._z * self._inner_in[self._tails[leaving]])
+        in_weights = self._weights[entering] * (
+            1 + self._z * self._inner_out[self._heads[entering]]
+        )
         away = self._visits_of(cluster, leaving, entering, out_weights, in_weights)
-        out_weights = self.weights[leaving] * (1 + self.z * self.inner_out[self.heads[leaving]])
-        in_weights = self.weights[entering] * (1 + self.z * self.inner_in[self.tails[entering]])
+        out_weights = self._weights[leaving] * (1 + self._z * self._inner_out[self._heads[leaving]])
+        in_weights = self._weights[entering] * (1 + self._z * self._inner_in[self._tails[entering]])
         back = self._visits_by_others(leaving, entering, out_weights, in_weights)
         partners, place = np.unique(np.concatenate([away[0], back[0]]), return_inverse=True)
-        scale = self.sizes[cluster] ** -2.0
+        scale = self._sizes[cluster] ** -2.0
         values = np.bincount(
-            place, np.concatenate([scale * away[1], back[1] * self.sizes[back[0]] ** -2.0])
+            place, np.concatenate([scale * away[1], back[1] * self._sizes[back[0]] ** -2.0])
         )
         return partners, values
 
     def _visits_of(self, cluster, leaving, entering, out_weights, in_weights):
         """Walks from the cluster through each other one: (numbers, sums)."""
-        points, arriving = _sums(self.heads[leaving], out_weights)
-        np.add.at(self.visits, self.tails[entering], in_weights)
-        returning = self.visits[points]
-        if self.z:
-            hops = self.hops[points]
+        points, arriving = _sums(self._heads[leaving], out_weights)
+        np.add.at(self._visits, self._tails[entering], in_weights)
+        returning = self._visits[points]
+        if self._z:
+            hops = self._hops[points]
             same = self.labels[hops] == self.labels[points][:, None]
-            returning = returning + self.z * (self.flow[points] * same * self.visits[hops]).sum(1)
-        self.visits[self.tails[entering]] = 0
+            returning = returning + self._z * (self._flow[points] * same * self._visits[hops]).sum(
+                1
+            )
+        self._visits[self._tails[entering]] = 0
         met = returning > 0
         return _sums(self.labels[points[met]], arriving[met] * returning[met])
 
     def _visits_by_others(self, leaving, entering, out_weights, in_weights):
         """Walks from each other cluster through this one: (numbers, sums)."""
-        count = len(self.alive)
+        count = len(self._alive)
         keys, arriving = _sums(
-            self.heads[entering] * count + self.labels[self.tails[entering]], in_weights
+            self._heads[entering] * count + self.labels[self._tails[entering]], in_weights
         )
         out_keys, leaving_sums = _sums(
-            self.tails[leaving] * count + self.labels[self.heads[leaving]], out_weights
+            self._tails[leaving] * count + self.labels[self._heads[leaving]], out_weights
         )
         returning = _look_up(keys, out_keys, leaving_sums)
-        if self.z:
+        if self._z:
             points, others = np.divmod(keys, count)
-            hops = self.hops[points]
+            hops = self._hops[points]
             found = _look_up(hops * count + others[:, None], out_keys, leaving_sums)
             # Hops out of the cluster find nothing: keys hold only points of this one.
-            returning = returning + self.z * (self.flow[points] * found).sum(1)
+            returning = returning + self._z * (self._flow[points] * found).sum(1)
         met = returning > 0
         return _sums(keys[met] % count, arriving[met] * returning[met])
 

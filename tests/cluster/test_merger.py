@@ -1,0 +1,69 @@
+"""Clusters of a graph merge pair by pair, from any labels, in one go or in periods."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+from sklearn.neighbors import NearestNeighbors
+
+from sklearn_deepcluster.cluster._merger import Merger
+
+
+@pytest.fixture(scope="module")
+def graph():
+    """Nearest neighbours of 120 rows in four touching blobs, and weights of the edges."""
+    X, _ = make_blobs(120, centers=4, cluster_std=2.0, random_state=0)
+    distances, neighbors = NearestNeighbors(n_neighbors=8).fit(X).kneighbors()
+    return neighbors, np.exp(-np.square(distances) / np.square(distances).mean())
+
+
+def grouping(labels):
+    """The clusters, whatever their numbers."""
+    return {frozenset(np.flatnonzero(labels == c).tolist()) for c in np.unique(labels)}
+
+
+@pytest.mark.parametrize("z", [0.0, 0.01])
+@pytest.mark.parametrize("modularity", [False, True])
+def test_periods_give_what_one_go_gives(graph, z, modularity):
+    mergers = [Merger(*graph, np.arange(120) // 2, z) for _ in range(2)]
+    for merger, stops in zip(mergers, ([5], [40, 39, 12, 5]), strict=True):
+        if modularity:
+            merger.prefer_modularity()
+        for stop in stops:
+            merger.merge_until(stop)
+            assert merger.n_clusters == stop == len(np.unique(merger.labels))
+    assert grouping(mergers[0].labels) == grouping(mergers[1].labels)
+
+
+def test_labels_may_be_any_numbers(graph):
+    labels = np.arange(120) % 30
+    first, other = Merger(*graph, labels), Merger(*graph, 7 * labels - 50)
+    np.testing.assert_array_equal(first.labels, labels)
+    for merger in (first, other):
+        merger.merge_until(6)
+    np.testing.assert_array_equal(first.labels, other.labels)
+
+
+def test_clusters_are_joined_and_never_split(graph):
+    merger = Merger(*graph, np.arange(120) // 3)
+    before = grouping(merger.labels)
+    merger.merge_until(7)
+    after = grouping(merger.labels)
+    assert all(any(old <= new for new in after) for old in before)
+
+
+def test_members_are_the_rows_of_each_number(graph):
+    merger = Merger(*graph, np.arange(120))
+    merger.merge_until(9)
+    new = merger.merge(*list(merger.members())[:2])
+    members = merger.members()
+    assert len(members) == merger.n_clusters == 8 and new == max(members)
+    assert sorted(np.concatenate(list(members.values()))) == list(range(120))
+    for number, rows in members.items():
+        assert (merger.labels[rows] == number).all()
+
+
+def test_what_no_walk_connects_stays_apart():
+    neighbors = np.array([[1], [0], [3], [2]])
+    merger = Merger(neighbors, np.ones((4, 1)), np.arange(4))
+    merger.merge_until(1)
+    assert merger.n_clusters == 2
