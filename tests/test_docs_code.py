@@ -1,11 +1,16 @@
 """Every Python block of the README and of the guide runs, from top to bottom of its page."""
 
 import doctest
+import importlib
 import re
 import textwrap
+import warnings
 from pathlib import Path
 
 import pytest
+from sklearn.utils.estimator_checks import check_estimator
+
+from tests._instances import tiny_autoencoder
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -77,6 +82,20 @@ def run(blocks, name):
 def test_every_block_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # what a page saves is gone with the test
     run(blocks_of(path), path.relative_to(ROOT).as_posix())
+
+
+def test_the_method_of_the_guide_is_a_whole_one(tmp_path, monkeypatch):
+    """The page on adding a method shows one: scikit-learn's checks pass, pickles included."""
+    first, *_ = blocks_of(ROOT / "doc" / "guide" / "extending.rst")
+    lines = [line for line in first[1].splitlines() if line.strip()]
+    assert len(lines) <= 60
+    (tmp_path / "the_method_of_the_guide.py").write_text(first[1], encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    method = importlib.import_module("the_method_of_the_guide").PulledKMeans
+    network = tiny_autoencoder(min_steps=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(method(3, autoencoder=network, max_epochs=1, random_state=0))
 
 
 def test_readme_has_code():
