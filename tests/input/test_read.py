@@ -1,0 +1,219 @@
+"""Reading X: every kind of container becomes rows, and the estimator stays as it is."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+import torch
+from sklearn.base import BaseEstimator
+
+from sklearn_deepcluster._input import read
+from sklearn_deepcluster._input._read import kind_of
+
+N = 5
+TABLE = np.arange(N * 6, dtype=np.float32).reshape(N, 6)
+TABLE.setflags(write=False)
+STEPS = TABLE.reshape(N, 3, 2)
+LENGTHS = [3, 1, 2, 3, 2]
+
+
+class Plain(BaseEstimator):
+    """An estimator that is nothing else."""
+
+
+class AsArray:
+    """An object that numpy can read."""
+
+    def __array__(self, dtype=None, copy=None):
+        return TABLE.astype(dtype or np.float64)
+
+
+def mapped(dtype, *shape):
+    """Function of a folder that makes a memory map of the table."""
+
+    def make(folder):
+        TABLE.astype(dtype).tofile(folder / "x.bin")
+        return np.memmap(folder / "x.bin", dtype=dtype, mode="r", shape=(N, *shape))
+
+    return make
+
+
+def strided(folder):
+    return np.repeat(TABLE, 2, axis=1)[:, ::2]
+
+
+class Case(NamedTuple):
+    """X, or a function of a folder that makes it, and what reading it gives."""
+
+    X: object
+    kind: str
+    sample_shape: tuple = (6,)
+    n_features_in: int = 6
+    dtype: type = np.float32
+    copied: bool = True
+
+
+FLAT = {
+    "list": Case(TABLE.tolist(), "list"),
+    "tuple": Case(tuple(map(tuple, TABLE.tolist())), "list"),
+    "list of arrays": Case(list(TABLE), "list"),
+    "list of images": Case(TABLE.reshape(N, 2, 3).tolist(), "list", (2, 3)),
+    "tuple of images": Case(tuple(TABLE.reshape(N, 2, 3)), "list", (2, 3)),
+    "float32": Case(TABLE, "array", copied=False),
+    "float32 F": Case(np.asfortranarray(TABLE), "array"),
+    "float32 strided": Case(strided, "array"),
+    "float64": Case(TABLE.astype(np.float64), "array"),
+    "float16": Case(TABLE.astype(np.float16), "array"),
+    "int64": Case(TABLE.astype(np.int64), "array"),
+    "uint8": Case(TABLE.astype(np.uint8), "array"),
+    "object": Case(TABLE.astype(object), "array"),
+    "images": Case(TABLE.reshape(N, 2, 3), "array", (2, 3), copied=False),
+    "images with channels": Case(TABLE.reshape(N, 3, 1, 2), "array", (3, 1, 2), copied=False),
+    "images uint8": Case(TABLE.reshape(N, 2, 3).astype(np.uint8), "array", (2, 3)),
+    "memmap float32": Case(mapped(np.float32, 6), "memmap", copied=False),
+    "memmap float64": Case(mapped(np.float64, 6), "memmap", dtype=np.float64, copied=False),
+    "memmap uint8": Case(mapped(np.uint8, 6), "memmap", dtype=np.uint8, copied=False),
+    "memmap of images": Case(mapped(np.float32, 2, 3), "memmap", (2, 3), copied=False),
+    "DataFrame": Case(pd.DataFrame(TABLE, columns=list("abcdef")), "table"),
+    "tensor": Case(torch.tensor(TABLE), "tensor"),
+    "other": Case(AsArray(), "other"),
+}
+SEQUENCES = {
+    "ragged list": Case([x[:t] for x, t in zip(STEPS, LENGTHS, strict=True)], "list", (3, 2), 2),
+    "ragged tuple": Case(
+        tuple(x[:t] for x, t in zip(STEPS, LENGTHS, strict=True)), "list", (3, 2), 2
+    ),
+    "ragged nested lists": Case(
+        [x[:t].tolist() for x, t in zip(STEPS, LENGTHS, strict=True)], "list", (3, 2), 2
+    ),
+    "ragged numbers": Case(
+        [x[: 2 * t] for x, t in zip(TABLE, LENGTHS, strict=True)], "list", (6, 1), 1
+    ),
+    "3-D": Case(STEPS, "array", (3, 2), 2, copied=False),
+    "3-D float64": Case(STEPS.astype(np.float64), "array", (3, 2), 2),
+    "3-D memmap": Case(mapped(np.float32, 3, 2), "memmap", (3, 2), 2, copied=False),
+    "flat": Case(TABLE, "array", (6, 1), copied=False),
+    "flat list": Case(TABLE.tolist(), "list", (6, 1)),
+    "flat memmap": Case(mapped(np.uint8, 6), "memmap", (6, 1), dtype=np.uint8, copied=False),
+    "flat DataFrame": Case(pd.DataFrame(TABLE, columns=list("abcdef")), "table", (6, 1)),
+}
+
+
+def check(case, folder, *, padded=False, **options):
+    X = case.X(folder) if callable(case.X) else case.X
+    estimator = Plain()
+    samples = read(estimator, X, reset=True, **options)
+    assert vars(estimator) == {}, "the estimator stays as it is"
+    assert kind_of(X) == case.kind
+    assert samples.X.shape == (N, 6) and len(samples) == N
+    assert samples.X.dtype == case.dtype and samples.X.flags.c_contiguous
+    assert isinstance(samples.X, np.memmap) == (case.kind == "memmap")
+    assert samples.sample_shape == case.sample_shape
+    assert samples.n_features_in == case.n_features_in
+    if not case.copied:
+        assert np.shares_memory(samples.X, X)
+    expected = TABLE.copy()
+    if padded:
+        for row, steps in zip(expected, LENGTHS, strict=True):
+            row[2 * steps :] = np.nan
+    np.testing.assert_array_equal(samples.X, expected)
+    names = list("abcdef") if case.kind == "table" else None
+    assert (None if samples.feature_names is None else samples.feature_names.tolist()) == names
+    # Fitted on it, an estimator takes it again, and stays as it is.
+    vars(estimator).update(samples.fitted)
+    assert ("feature_names_in_" in samples.fitted) == (names is not None)
+    before = dict(vars(estimator))
+    again = read(estimator, X, reset=False, **options)
+    np.testing.assert_array_equal(again.X, expected)
+    assert again.sample_shape == case.sample_shape
+    assert again.n_features_in == case.n_features_in
+    after = vars(estimator)
+    assert after.keys() == before.keys() and all(after[k] is before[k] for k in before)
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_rows_of_every_kind(name, tmp_path):
+    check(FLAT[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_sequences_of_every_kind(name, tmp_path):
+    check(SEQUENCES[name], tmp_path, padded="ragged" in name, sequential=True)
+
+
+@pytest.mark.parametrize("kind", ["float32", "list", "memmap uint8", "DataFrame"])
+@pytest.mark.parametrize("given", [(3, 2), [3, 2], np.array([3, 2])])
+def test_flat_rows_are_the_sequences_that_sample_shape_says(kind, given, tmp_path):
+    case = FLAT[kind]._replace(sample_shape=(3, 2))
+    check(case, tmp_path, sequential=True, sample_shape=given)
+
+
+MATRICES = [scipy.sparse.csr_matrix, scipy.sparse.csc_array, scipy.sparse.coo_array]
+
+
+@pytest.mark.parametrize("make", MATRICES)
+@pytest.mark.parametrize("sequential", [False, True])
+@pytest.mark.parametrize("reset", [True, False])
+def test_sparse_matrices_are_refused(make, sequential, reset):
+    estimator = Plain()
+    if not reset:
+        vars(estimator).update(read(estimator, TABLE, reset=True, sequential=sequential).fitted)
+    before, X = dict(vars(estimator)), make(TABLE)
+    assert kind_of(X) == "sparse"
+    with pytest.raises(TypeError, match="[Ss]parse"):
+        read(estimator, X, reset=reset, sequential=sequential)
+    assert vars(estimator) == before
+
+
+REFUSED = {
+    "ragged list": ([[1.0, 2.0], [1.0]], "different shapes"),
+    "one row": (TABLE[0], "1D array"),
+    "no rows": (TABLE[:0], "0 sample"),
+    "NaN": (np.where(TABLE == 3, np.nan, TABLE), "NaN"),
+    "infinity": (np.where(TABLE == 3, np.inf, TABLE.astype(np.float64)), "infinity"),
+    "too large": (np.full((N, 6), 1e300), "infinity"),
+    "words": ([["a", "b"]] * N, "could not convert"),
+    "complex": (TABLE * 1j, "[Cc]omplex"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("reset", [True, False])
+def test_what_is_refused_leaves_the_estimator_as_it_is(name, reset):
+    X, match = REFUSED[name]
+    estimator = Plain()
+    if not reset:
+        vars(estimator).update(read(estimator, TABLE, reset=True).fitted)
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=match):
+        read(estimator, X, reset=reset)
+    assert vars(estimator) == before
+
+
+@pytest.mark.parametrize("kind", ["float32", "images", "memmap uint8", "DataFrame"])
+def test_other_columns_are_refused_after_fit(kind, tmp_path):
+    case, estimator = FLAT[kind], Plain()
+    X = case.X(tmp_path) if callable(case.X) else case.X
+    vars(estimator).update(read(estimator, X, reset=True).fitted)
+    with pytest.raises(ValueError, match="5 features"):
+        read(estimator, TABLE[:, :5], reset=False)
+    assert read(estimator, TABLE[:, :5], reset=True).n_features_in == 5
+
+
+def test_after_fit_samples_have_the_shape_that_was_fitted():
+    estimator = Plain()
+    vars(estimator).update(read(estimator, TABLE.reshape(N, 2, 3), reset=True).fitted)
+    for other in (TABLE, TABLE.reshape(N, 3, 2), TABLE.reshape(N, 1, 2, 3)):
+        assert read(estimator, other, reset=False).sample_shape == (2, 3)
+
+
+def test_after_fit_sequences_may_have_any_length():
+    estimator = Plain()
+    samples = read(estimator, STEPS, reset=True, sequential=True)
+    vars(estimator).update(samples.fitted)
+    longer = read(estimator, np.tile(STEPS, (1, 2, 1)), reset=False, sequential=True)
+    assert longer.X.shape == (N, 12) and longer.sample_shape == (3, 2)
+    with pytest.raises(ValueError, match="3 features per step"):
+        read(estimator, np.zeros((N, 2, 3)), reset=False, sequential=True)
