@@ -144,6 +144,18 @@ def tiny(name, **params):
     return PUBLIC[name](**defaults).set_params(**params)
 
 
+# The fewest steps, for what does not depend on learning.
+_FEWEST = {"max_epochs": 1, "min_steps": 2, "max_iter": 1, "max_steps": 2, "update_interval": 2}
+
+
+def least(name, **params):
+    """The quickest instance; those that start from random weights find no clusters with it."""
+    estimator = tiny(name)
+    fewest = _FEWEST | {f"{prefix_of(name)}{key}": value for key, value in _FEWEST.items()}
+    known = estimator.get_params()
+    return estimator.set_params(**{k: v for k, v in fewest.items() if k in known}, **params)
+
+
 def given(estimator):
     """What a clusterer was given as representation."""
     return getattr(estimator, estimator._network)

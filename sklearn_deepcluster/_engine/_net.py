@@ -169,7 +169,7 @@ class IndexedNet(NeuralNet):
 
 
 def _has_asked_to_stop(callback):
-    return isinstance(callback, EarlyStopping) and callback.misses_ == callback.patience
+    return isinstance(callback, EarlyStopping) and callback.misses_ == callback.patience > 0
 
 
 class Schedule(Callback):

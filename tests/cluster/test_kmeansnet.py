@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import DEC, Autoencoder, KMeansNet, load_model, save_model
-from sklearn_deepcluster._engine import Step
+from sklearn_deepcluster._engine import Step, Trainer
 from sklearn_deepcluster.cluster._kmeans_layer import KMeansLayer, KMeansLayerLoss, softness
 from sklearn_deepcluster.cluster._start import seed_rows
 from sklearn_deepcluster.cluster._tell import (
@@ -386,7 +386,7 @@ def test_parameters_of_no_autoencoder_cannot_be_set():
     ],
 )
 def test_what_does_not_go_together_is_refused(params, match, unfitted, blobs, monkeypatch):
-    monkeypatch.setattr(Autoencoder, "fit", lambda *args: pytest.fail("training has started"))
+    monkeypatch.setattr(Trainer, "train", lambda *args, **kw: pytest.fail("training has started"))
     with pytest.raises(ValueError, match=match):
         quick(**({"autoencoder": unfitted} | params)).fit(blobs[0])
 
@@ -410,7 +410,7 @@ def test_one_component_on_the_sphere_makes_two_clusters_at_most(blobs, monkeypat
     assert sorted(np.unique(two.transform(x))) == [-1.0, 1.0] and len(np.unique(two.labels_)) == 2
     assert len(np.unique(raw(normalize=False).fit(x).labels_)) == 3
     line = FrozenEstimator(small_autoencoder(n_components=1, max_epochs=1, random_state=0).fit(X))
-    monkeypatch.setattr(Autoencoder, "fit", lambda *args: pytest.fail("training has started"))
+    monkeypatch.setattr(Trainer, "train", lambda *args, **kw: pytest.fail("training has started"))
     for autoencoder in (line, small_autoencoder(n_components=1)):
         with pytest.raises(ValueError, match=match):
             quick(autoencoder).fit(X)

@@ -22,7 +22,7 @@ from tests._instances import (
 )
 
 torch.set_num_threads(1)
-X = np.memmap("X.dat", dtype=np.uint8, mode="r", shape=(170_000, 400))
+X = np.memmap("X.dat", dtype=np.uint8, mode="r", shape=(80_000, 400))
 float32_size = 4 * X.size
 init = np.arange(2.0 * N_CLUSTERS).reshape(N_CLUSTERS, 2)
 
@@ -75,8 +75,8 @@ except MemoryError:
 def test_a_uint8_memmap_needs_less_memory_than_its_float32_size(tmp_path):
     """In a process whose limit a float32 copy of the data would break, as it shows at the end."""
     random = np.random.RandomState(0)
-    X = np.memmap(tmp_path / "X.dat", dtype=np.uint8, mode="w+", shape=(170_000, 400))
-    X[:] = random.randint(256, size=(2000, 400), dtype=np.uint8)[np.arange(170_000) % 2000]
+    X = np.memmap(tmp_path / "X.dat", dtype=np.uint8, mode="w+", shape=(80_000, 400))
+    X[:] = random.randint(256, size=(2000, 400), dtype=np.uint8)[np.arange(80_000) % 2000]
     X.flush()
     del X
     root = str(Path(__file__).resolve().parents[2])
