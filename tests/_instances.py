@@ -146,6 +146,7 @@ def tiny(name, **params):
 
 # The fewest steps, for what does not depend on learning.
 _FEWEST = {"max_epochs": 1, "min_steps": 2, "max_iter": 1, "max_steps": 2, "update_interval": 2}
+_FEWEST_OF_REPRESENTATIONS = {"max_epochs": 1, "min_steps": 2}
 
 
 def least(name, **params):
@@ -153,7 +154,8 @@ def least(name, **params):
     estimator = tiny(name)
     fewest = _FEWEST | {f"{prefix_of(name)}{key}": value for key, value in _FEWEST.items()}
     known = estimator.get_params()
-    return estimator.set_params(**{k: v for k, v in fewest.items() if k in known}, **params)
+    estimator.set_params(**{k: v for k, v in fewest.items() if k in known})
+    return estimator.set_params(**params)
 
 
 def given(estimator):
@@ -172,14 +174,19 @@ def tiny_representation(name, **params):
     return representation.set_params(**params)
 
 
+def least_representation(name, **params):
+    """The quickest representation to start a clusterer from, or to freeze."""
+    return tiny_representation(name, **_FEWEST_OF_REPRESENTATIONS).set_params(**params)
+
+
 def pretrained(name, **params):
-    """A tiny instance whose network is trained before it clusters."""
-    return tiny(name, **{slot_of(name): tiny_representation(name)}).set_params(**params)
+    """A quick instance whose network is trained before it clusters."""
+    return least(name, **{slot_of(name): least_representation(name)}).set_params(**params)
 
 
 def frozen(name, representation, **params):
-    """A tiny instance that starts from a fitted representation as it is."""
-    return tiny(name, **{slot_of(name): FrozenEstimator(representation)}, **params)
+    """A quick instance that starts from a fitted representation as it is."""
+    return least(name).set_params(**{slot_of(name): FrozenEstimator(representation)}, **params)
 
 
 def accepts(name, parameter):

@@ -20,7 +20,7 @@ from tests._instances import (
     blobs,
     fitted,
     fitted_state,
-    tiny,
+    least,
     tiny_autoencoder,
 )
 
@@ -111,9 +111,9 @@ def test_a_refit_leaves_nothing_of_the_first(name):
     X, _ = blobs()
     fewer = np.ascontiguousarray(X[:, : N_FEATURES // 2])
     table = pd.DataFrame(X).add_prefix("f")
-    estimator = tiny(name).fit(table)
+    estimator = least(name).fit(table)
     assert hasattr(estimator, "feature_names_in_")
-    fresh = tiny(name).fit(fewer)
+    fresh = least(name).fit(fewer)
     assert vars(estimator.fit(fewer)).keys() == vars(fresh).keys()
     assert not hasattr(estimator, "feature_names_in_")
     assert_same_fit(estimator, fresh)

@@ -20,10 +20,10 @@ from tests._instances import (
     accepts,
     assert_same_fit,
     blobs,
+    least,
     prefix_of,
     pretrained,
     same_weights,
-    tiny,
     tiny_autoencoder,
 )
 
@@ -52,7 +52,7 @@ def noisy(name, **params):
     if name == "DEKM":
         params["target"] = "random"
     noise = f"{prefix_of(name)}noise"
-    estimator = tiny(name, **params)
+    estimator = least(name, **params)
     draws = {noise: 0.2} if accepts(name, noise) else {}
     return estimator.set_params(**draws)
 
@@ -176,7 +176,7 @@ def test_seeds_hold_in_threads_for_modules_that_draw_globally():
         return [
             tiny_autoencoder(module=GlobalDraws, random_state=seed)
             if seed % 2
-            else tiny("IDEC", autoencoder__module=GlobalDraws, random_state=seed)
+            else least("IDEC", autoencoder__module=GlobalDraws, random_state=seed)
             for seed in seeds
         ]
 
@@ -192,7 +192,7 @@ def test_seeds_hold_in_threads_for_modules_that_draw_globally():
 )
 def test_seeds_hold_for_modules_of_the_user(name, parameter, module):
     X, _ = blobs()
-    first, second = (tiny(name, **{parameter: module}).fit(X) for _ in range(2))
+    first, second = (least(name, **{parameter: module}).fit(X) for _ in range(2))
     assert_same_fit(first, second)
     if name in CLUSTERERS:
         np.testing.assert_array_equal(first.labels_, first.predict(X))
@@ -252,7 +252,7 @@ def test_global_state_is_untouched(name, random_state):
 def test_global_state_is_restored_around_modules_that_draw_globally(random_state):
     X, _ = blobs()
     before = global_state()
-    tiny("IDEC", autoencoder__module=GlobalDraws, random_state=random_state).fit(X)
+    least("IDEC", autoencoder__module=GlobalDraws, random_state=random_state).fit(X)
     np.testing.assert_equal(global_state(), before)
 
 

@@ -9,9 +9,9 @@ from tests._instances import (
     PRETRAINED,
     REPRESENTATIONS,
     blobs,
+    least,
     prefix_of,
     pretrained,
-    tiny,
 )
 from tests.bad_input._shared import every_clusterer, every_estimator
 
@@ -21,7 +21,7 @@ TOO_LARGE = {"optimizer": "sgd", "lr": 1e30}
 @pytest.mark.parametrize("name", [*REPRESENTATIONS, *PRETRAINED])
 def test_diverging_pretraining_is_an_error_that_names_stage_epoch_and_lr(name):
     prefix = prefix_of(name)
-    estimator = pretrained(name) if name in CLUSTERERS else tiny(name)
+    estimator = pretrained(name) if name in CLUSTERERS else least(name)
     estimator.set_params(**{f"{prefix}{k}": v for k, v in TOO_LARGE.items()})
     with pytest.raises(FloatingPointError, match=r"pretraining diverged in epoch 1: .*lr=1e\+30"):
         estimator.fit(blobs()[0])
@@ -30,7 +30,7 @@ def test_diverging_pretraining_is_an_error_that_names_stage_epoch_and_lr(name):
 
 @every_clusterer
 def test_diverging_clustering_is_an_error_that_names_stage_epoch_and_lr(name):
-    estimator = tiny(name, **TOO_LARGE)
+    estimator = least(name, **TOO_LARGE)
     with pytest.raises(
         FloatingPointError, match=rf"{name}: clustering diverged in epoch 1: .*lr=1e\+30"
     ):
@@ -48,7 +48,7 @@ class Poison(Callback):
 
 @every_estimator
 def test_a_last_step_that_diverges_is_noticed_too(name):
-    estimator = tiny(name, callbacks=[Poison()])
+    estimator = least(name, callbacks=[Poison()])
     with pytest.raises(FloatingPointError, match="diverged"):
         estimator.fit(blobs()[0])
 
@@ -56,4 +56,4 @@ def test_a_last_step_that_diverges_is_noticed_too(name):
 @every_clusterer
 def test_restarts_that_all_diverge_are_an_error(name):
     with pytest.raises(FloatingPointError, match="clustering diverged"):
-        tiny(name, **TOO_LARGE, n_init=2).fit(blobs()[0])
+        least(name, **TOO_LARGE, n_init=2).fit(blobs()[0])

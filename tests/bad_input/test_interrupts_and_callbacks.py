@@ -13,6 +13,7 @@ from tests._instances import (
     accepts,
     blobs,
     fitted,
+    least,
     prefix_of,
     pretrained,
     slot_of,
@@ -73,8 +74,10 @@ def own_callbacks():
 
 
 def with_callback(name, parameter, callback):
-    make = pretrained if "__" in parameter else tiny
-    return make(name, **{parameter: [callback]})
+    if "__" not in parameter:
+        return tiny(name, **{parameter: [callback]})
+    epochs = {parameter.replace("callbacks", "max_epochs"): 2}
+    return pretrained(name, **{parameter: [callback]}, **epochs)
 
 
 @pytest.mark.parametrize(("name", "parameter"), own_callbacks())
@@ -107,7 +110,7 @@ def test_a_real_ctrl_c_gets_through(name, parameter):
 @every_clusterer
 def test_an_interrupt_gets_through_restarts(name):
     with pytest.raises(KeyboardInterrupt):
-        tiny(name, n_init=2, callbacks=[Interrupt("on_epoch_end")]).fit(blobs()[0])
+        least(name, n_init=2, callbacks=[Interrupt("on_epoch_end")]).fit(blobs()[0])
 
 
 @every_estimator
@@ -133,9 +136,9 @@ def test_early_stopping_of_skorch_ends_the_training(name):
     # Ten epochs, or rounds: far more than early stopping allows.
     long = {"max_epochs": 10, "min_steps": 100, "max_iter": 10, "tol": 0, "warm_up_epochs": 0}
     long = {key: value for key, value in long.items() if accepts(name, key)}
-    assert tiny(name, **long).fit(X).n_iter_ >= 10
+    assert least(name, **long).fit(X).n_iter_ >= 10
     callback = stopping()
-    estimator = tiny(name, callbacks=[callback], **long).fit(X)
+    estimator = least(name, callbacks=[callback], **long).fit(X)
     assert 1 <= estimator.n_iter_ <= 2
     assert np.isfinite(estimator.transform(X)).all()
     assert callback.misses_ == 0, "the caller's callback is copied"
@@ -159,7 +162,7 @@ def test_callbacks_and_net_params_reach_the_net(name):
             seen.append((net.optimizer_.param_groups[0]["weight_decay"], len(net.history)))
 
     params = {"callbacks": [Look()], "net_params": {"optimizer__weight_decay": 0.125}}
-    estimator = tiny(name, **params).fit(X)
+    estimator = least(name, **params).fit(X)
     # A round that only found the labels settled is in the net's history too.
     assert [decay for decay, _ in seen] == [0.125]
     assert seen[0][1] in (estimator.n_iter_, estimator.n_iter_ + 1)

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 from torch.autograd import gradcheck
 
-from sklearn_deepcluster import Autoencoder, IdentityAutoencoder, KNet
+from sklearn_deepcluster import Autoencoder, IdentityAutoencoder, KNet, Stiefel
 from sklearn_deepcluster._engine import Step
 from sklearn_deepcluster.cluster import _kernel_alternation, _knet
 from sklearn_deepcluster.cluster._kernel_alternation import Factor, HSICLoss
@@ -115,6 +115,21 @@ def test_moons_become_round_clusters(moons, update):
     z = knet.transform(X)
     within = max(pdist(z[y == j]).mean() for j in (0, 1))
     assert within < knet.sigma_ < 0.5 * pdist(knet.cluster_centers_)[0]
+
+
+@pytest.mark.parametrize("max_iter", [0, 1.5, None])
+def test_an_update_that_cannot_be_is_refused(max_iter, moons):
+    with pytest.raises(ValueError, match="'max_iter' parameter of Stiefel"):
+        quick(update=Stiefel(max_iter=max_iter)).fit(moons[0])
+
+
+def test_the_ascent_has_a_parameter_of_its_own(moons):
+    X, _ = moons
+    short = {"max_iter": 2, "max_steps": 50, "n_refine": 1}
+    named, given = (quick(update=u, **short).fit(X) for u in ("stiefel", Stiefel(max_iter=50)))
+    np.testing.assert_array_equal(named.cluster_centers_, given.cluster_centers_)
+    search = quick(update=Stiefel()).set_params(update__max_iter=7)
+    assert search.update.max_iter == 7
 
 
 @pytest.mark.parametrize("update", ["eig", "stiefel"])

@@ -15,6 +15,7 @@ from tests._instances import (
     N_SAMPLES,
     assert_same_fit,
     blobs,
+    least,
     tiny,
 )
 from tests.common._shared import (
@@ -28,7 +29,7 @@ from tests.common._shared import (
 @every_clusterer
 def test_one_cluster(name):
     X, _ = blobs()
-    estimator = tiny(name, n_clusters=1).fit(X)
+    estimator = least(name, n_clusters=1).fit(X)
     assert not estimator.labels_.any()
     assert not estimator.predict(X[:5]).any()
     assert estimator.cluster_centers_.shape == (1, estimator.n_components_)
@@ -42,7 +43,7 @@ def test_one_cluster(name):
 def test_as_few_rows_as_can_be(name):
     X = blobs()[0][: LEAST_ROWS[name]]
     params = {"n_clusters": 1} if name in CLUSTERERS else {}
-    estimator = tiny(name, **params).fit(X)
+    estimator = least(name, **params).fit(X)
     assert np.isfinite(estimator.transform(X)).all()
     assert np.isfinite(estimator.score(X))
 
@@ -52,7 +53,7 @@ def test_as_few_rows_as_can_be(name):
 def test_few_features(name, width):
     X, y = blobs()
     X = X[:, :width]
-    estimator = tiny(name).fit(X)
+    estimator = least(name).fit(X)
     assert np.isfinite(estimator.transform(X)).all()
     assert estimator.n_features_in_ == width
 
@@ -80,7 +81,7 @@ def test_duplicate_rows_share_their_label(name):
 @pytest.mark.parametrize("extra", [0, 1, 2])
 def test_hardly_more_rows_than_clusters(name, extra):
     X, _ = blobs()
-    estimator = tiny(name, n_clusters=5)
+    estimator = least(name, n_clusters=5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = estimator.fit_predict(X[: 5 + extra])
@@ -94,7 +95,7 @@ def test_hardly_more_rows_than_clusters(name, extra):
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_equal_rows_give_one_cluster_and_a_warning(name, value):
     X = np.full((40, N_FEATURES), value)
-    estimator = tiny(name)
+    estimator = least(name)
     with pytest.warns(ConvergenceWarning, match="2 of 3 clusters are empty"):
         labels = estimator.fit_predict(X)
     assert len(np.unique(labels)) == 1
@@ -106,7 +107,7 @@ def test_equal_rows_give_one_cluster_and_a_warning(name, value):
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_constant_data_have_a_representation(name, value):
     X = np.full((40, N_FEATURES), value)
-    estimator = tiny(name).fit(X)
+    estimator = least(name).fit(X)
     assert np.isfinite(estimator.transform(X)).all()
     if hasattr(estimator, "inverse_transform"):
         assert np.isfinite(estimator.inverse_transform(estimator.transform(X))).all()
@@ -115,5 +116,5 @@ def test_constant_data_have_a_representation(name, value):
 @every_estimator
 def test_a_batch_size_above_the_number_of_rows_is_one_batch(name):
     X, _ = blobs()
-    a, b = (tiny(name, batch_size=size).fit(X) for size in (N_SAMPLES, 10**9))
+    a, b = (least(name, batch_size=size).fit(X) for size in (N_SAMPLES, 10**9))
     assert_same_fit(a, b)

@@ -20,7 +20,7 @@ from tests._instances import (
     blobs,
     fitted,
     given,
-    tiny,
+    least,
 )
 from tests.common._shared import every_estimator, outputs
 
@@ -46,7 +46,7 @@ def widened(representation):
 @every_estimator
 def test_pickle_is_small_and_holds_no_net(name):
     X = np.repeat(blobs()[0], 10, axis=0)
-    estimator = tiny(name)
+    estimator = least(name)
     widened(given(estimator) if name in CLUSTERERS else estimator)
     dump = pickle.dumps(estimator.fit(X))
     weights = sum(p.numel() * p.element_size() for p in estimator.module_.parameters())

@@ -37,7 +37,7 @@ from tests._instances import (
     blobs,
     fitted,
     fitted_state,
-    tiny,
+    least,
     tiny_autoencoder,
 )
 from tests.common._shared import every_estimator, outputs
@@ -47,7 +47,7 @@ from tests.common._shared import every_estimator, outputs
 def test_saved_models_come_back_the_same(name, tmp_path):
     X, _ = blobs()
     frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(N_FEATURES)])
-    estimator = tiny(name).fit(frame)
+    estimator = least(name).fit(frame)
     save_model(estimator, tmp_path / "model")
     again = load_model(tmp_path / "model")
     assert type(again) is type(estimator)
@@ -77,13 +77,13 @@ def test_a_loaded_model_goes_on_with_warm_start(name, tmp_path):
 def test_array_parameters_are_saved(name, tmp_path):
     X, _ = blobs()
     centers = fitted(name).cluster_centers_
-    save_model(tiny(name, init=centers).fit(X), tmp_path / "model")
+    save_model(least(name, init=centers).fit(X), tmp_path / "model")
     np.testing.assert_array_equal(load_model(tmp_path / "model").init, centers)
 
 
 def test_saved_images_come_back_as_images(tmp_path):
     images = blobs()[0].reshape(-1, *IMAGE)
-    estimator = tiny("DCEC").fit(images)
+    estimator = least("DCEC").fit(images)
     save_model(estimator, tmp_path / "model")
     again = load_model(tmp_path / "model")
     prototypes = again.inverse_transform(again.cluster_centers_)

@@ -12,10 +12,10 @@ from tests._instances import (
     IMAGE,
     assert_same_fit,
     blobs,
+    least,
     prefix_of,
     pretrained,
     same_weights,
-    tiny,
 )
 from tests.interoperability._shared import every_pretrained, memmap, pretrainings
 
@@ -23,7 +23,7 @@ from tests.interoperability._shared import every_pretrained, memmap, pretraining
 def parameter_grid(name):
     """Four values of some parameter of the clustering phase."""
     gammas = {"gamma": [0.01, 0.1, 1.0, 10.0]}
-    return gammas if "gamma" in tiny(name).get_params() else {"lr": [1e-4, 3e-4, 1e-3, 3e-3]}
+    return gammas if "gamma" in least(name).get_params() else {"lr": [1e-4, 3e-4, 1e-3, 3e-3]}
 
 
 @every_pretrained

@@ -21,6 +21,7 @@ from tests._instances import (
     assert_same_fit,
     blobs,
     fitted,
+    least,
     prefix_of,
     same_weights,
     tiny,
@@ -80,7 +81,7 @@ def fitted_on_pixels(name, images):
     short = {f"{prefix}min_steps": 10}
     if images:
         short |= {f"{prefix}sample_shape": IMAGE}
-    return tiny(name, **{k: v for k, v in short.items() if accepts(name, k)}).fit(pixels())
+    return least(name, **{k: v for k, v in short.items() if accepts(name, k)}).fit(pixels())
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names")
@@ -113,10 +114,10 @@ def test_every_container_gives_the_same_result(name, container, tmp_path):
 @every_estimator
 def test_float64_memmaps_equal_arrays_to_the_last_bit(name, tmp_path):
     X = fractions()
-    array = tiny(name).fit(X)
-    mapped = tiny(name).fit(memmap(X, tmp_path))
+    array = least(name).fit(X)
+    mapped = least(name).fit(memmap(X, tmp_path))
     assert_same_fit(array, mapped)
-    assert_same_fit(array, tiny(name).fit(X.astype(np.float32)))
+    assert_same_fit(array, least(name).fit(X.astype(np.float32)))
 
 
 @every_estimator
@@ -133,7 +134,7 @@ def test_float32_input_is_not_copied(name, monkeypatch):
     monkeypatch.setattr(Trainer, "train", record)
     for other in (X, X.reshape(-1, *IMAGE)):
         rows.clear()
-        tiny(name).fit(other)
+        least(name).fit(other)
         assert rows and all(np.shares_memory(used, X) for used in rows)
 
 
@@ -141,7 +142,7 @@ def test_float32_input_is_not_copied(name, monkeypatch):
 @pytest.mark.parametrize("shape", [IMAGE, (1, *IMAGE), (4, 2, 2)])
 def test_images_and_flat_rows_are_interchangeable_after_fit(name, shape):
     X = pixels()
-    estimator = tiny(name).fit(X.reshape(-1, *shape))
+    estimator = least(name).fit(X.reshape(-1, *shape))
     assert estimator.sample_shape_ == shape
     assert estimator.n_features_in_ == N_FEATURES
     Z = estimator.transform(X)
@@ -151,7 +152,7 @@ def test_images_and_flat_rows_are_interchangeable_after_fit(name, shape):
             np.testing.assert_array_equal(estimator.predict(other), estimator.labels_)
     if hasattr(estimator, "inverse_transform"):
         assert estimator.inverse_transform(Z).shape == (N_SAMPLES, *shape)
-    flat = tiny(name).fit(X)
+    flat = least(name).fit(X)
     assert flat.sample_shape_ == (N_FEATURES,)
     np.testing.assert_array_equal(flat.transform(X.reshape(-1, *shape)), flat.transform(X))
 
@@ -170,7 +171,7 @@ def test_the_unit_of_the_input_does_not_matter(name, unit):
 @every_estimator
 def test_a_unit_that_is_a_power_of_two_changes_no_bit(name):
     X, _ = blobs()
-    estimator, other = tiny(name).fit(X), tiny(name).fit(1024 * X)
+    estimator, other = least(name).fit(X), least(name).fit(1024 * X)
     assert same_weights(estimator, other)
     np.testing.assert_array_equal(other.transform(1024 * X), estimator.transform(X))
 

@@ -15,6 +15,7 @@ from tests._instances import (
     blobs,
     fitted,
     given,
+    least,
     tiny,
 )
 from tests.interoperability._shared import every_clusterer, every_estimator
@@ -36,7 +37,7 @@ def test_offers_what_kmeans_offers(name):
 @every_clusterer
 def test_ends_a_pipeline(name):
     X, y = blobs()
-    pipeline = make_pipeline(StandardScaler(), tiny(name))
+    pipeline = make_pipeline(StandardScaler(), least(name))
     labels = pipeline.fit_predict(X)
     assert adjusted_rand_score(labels, y) == 1.0
     np.testing.assert_array_equal(pipeline.predict(X), labels)
@@ -72,7 +73,7 @@ def test_clone_keeps_the_parameters_and_drops_the_fit(name):
 @every_clusterer
 def test_fit_leaves_the_parameters_alone(name):
     X, _ = blobs()
-    estimator = tiny(name)
+    estimator = least(name)
     params = estimator.get_params()
     estimator.fit(X)
     after = estimator.get_params()

@@ -13,8 +13,8 @@ from tests._instances import (
     blobs,
     frozen,
     given,
+    least,
     slot_of,
-    tiny,
     tiny_conv_autoencoder,
     tiny_representation,
 )
@@ -43,7 +43,7 @@ def test_a_frozen_representation_is_used_and_not_changed(name, stages):
 def test_any_representation_serves_any_clusterer(name):
     images = pixels().reshape(-1, *IMAGE)
     start = {"init": "k-means"} if name in END_TO_END else {}
-    estimator = tiny(name, **{slot_of(name): tiny_conv_autoencoder()}, **start).fit(images)
+    estimator = least(name, **{slot_of(name): tiny_conv_autoencoder()}, **start).fit(images)
     representation = tiny_conv_autoencoder(random_state=0).fit(images)
     flat = frozen(name, representation, **start).fit(pixels())
     assert adjusted_rand_score(estimator.labels_, flat.labels_) == 1.0

@@ -18,7 +18,7 @@ from tests._instances import (
     assert_same_fit,
     blobs,
     frozen,
-    tiny,
+    least,
     tiny_representation,
 )
 from tests.interoperability._shared import every_clusterer
@@ -42,14 +42,14 @@ def runs_of(monkeypatch, change=lambda run, number: run):
 
 def score_of(name, run):
     """By what the run is compared with others."""
-    return tiny(name)._score_runs([run])[0]
+    return least(name)._score_runs([run])[0]
 
 
 @every_clusterer
 def test_n_init_keeps_the_run_with_the_best_score(name, monkeypatch):
     X, _ = blobs()
     with runs_of(monkeypatch) as runs:
-        estimator = tiny(name, n_init=3).fit(X)
+        estimator = least(name, n_init=3).fit(X)
     scores = [score_of(name, run) for run in runs]
     assert len(set(scores)) == 3
     best = runs[np.argmax(scores)]
@@ -60,7 +60,7 @@ def test_n_init_keeps_the_run_with_the_best_score(name, monkeypatch):
     assert by_score == pytest.approx(max(scores), rel=1e-5)
     # The first of several runs is the run that n_init=1 makes.
     with runs_of(monkeypatch) as single:
-        tiny(name).fit(X)
+        least(name).fit(X)
     assert score_of(name, single[0]) == scores[0]
 
 
@@ -75,7 +75,7 @@ def test_n_init_prefers_a_run_without_empty_clusters(name, monkeypatch):
         return run
 
     with runs_of(monkeypatch, empty) as runs:
-        estimator = tiny(name, n_init=3).fit(X)
+        estimator = least(name, n_init=3).fit(X)
     best = max(runs[0], runs[2], key=lambda run: score_of(name, run))
     assert estimator.module_ is best.fitted["module_"]
 
@@ -93,11 +93,11 @@ def test_n_init_leaves_out_a_run_that_diverged(name, monkeypatch):
         return change
 
     with runs_of(monkeypatch, diverge({0})) as runs:
-        estimator = tiny(name, n_init=2).fit(X)
+        estimator = least(name, n_init=2).fit(X)
     assert estimator.module_ is runs[-1].fitted["module_"]
     with runs_of(monkeypatch, diverge({0, 1})):
         with pytest.raises(FloatingPointError, match="run 1 diverged"):
-            tiny(name, n_init=2).fit(X)
+            least(name, n_init=2).fit(X)
 
 
 INITIAL = {
