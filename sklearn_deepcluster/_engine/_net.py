@@ -169,7 +169,10 @@ class IndexedNet(NeuralNet):
 
 
 def _has_asked_to_stop(callback):
-    return isinstance(callback, EarlyStopping) and callback.misses_ == callback.patience > 0
+    return (
+        isinstance(callback, EarlyStopping)
+        and getattr(callback, "misses_", None) == callback.patience
+    )
 
 
 class Schedule(Callback):

@@ -143,12 +143,13 @@ def shuffled_order(n_samples, n_features, generator):
     return torch.cat(parts)
 
 
-class Batch(NamedTuple):
-    """Rows x (b, d), which ones they are, index (b,), and, where there are several, their kind."""
+class Batch(NamedTuple("Batch", [("x", torch.Tensor), ("index", torch.Tensor)])):
+    """Rows x (b, d) and which ones they are, index (b,); where there are several, its ``kind``."""
 
-    x: torch.Tensor
-    index: torch.Tensor
-    kind: object = None
+    def __new__(cls, x, index, kind=None):
+        batch = super().__new__(cls, x, index)
+        batch.kind = kind
+        return batch
 
 
 class Batches:

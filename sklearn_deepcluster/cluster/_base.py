@@ -270,9 +270,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         n_samples = len(given.samples)
         if n_samples < self.n_clusters:
             raise ValueError(f"n_samples={n_samples} should be >= n_clusters={self.n_clusters}.")
-        if not given.resumed:
-            given.network.check(given.samples, seed)
-        elif len(self.cluster_centers_) != self.n_clusters:
+        given.network.check(given.samples, None if given.resumed else seed)
+        if given.resumed and len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("warm_start cannot go on with another n_clusters.")
         trainer = self._trainer()
         if self.batch_size == 1:
@@ -302,6 +301,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         trainer = self._trainer(global_rng=network.draws_globally)
         if given.resumed:
             module = copy.deepcopy(self.module_)
+            if not self._keeps_decoder:
+                module.decoder = None
             kept = network.reconstruction
             first = First(module, self.scale_, self.n_components_, reconstruction=kept)
         else:

@@ -19,6 +19,7 @@ from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._kernel_alternation import HSICLoss, HSICSchedule
 from sklearn_deepcluster.cluster._kernel_settings import KernelSettings
+from sklearn_deepcluster.cluster._start import kmeans_from
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.cluster._updates import Stiefel
 from sklearn_deepcluster.kernels._gaussian import MEDIAN_ROWS
@@ -326,7 +327,8 @@ class KNet(BaseDeepClusterer):
         sigma, operator, task = kernel.prepared(task, sigma)
         objective = HSICLoss(sigma)
         schedule = HSICSchedule(task, objective, kernel, self)
-        targets = schedule.begin(operator, self._last_labels(task))
+        before = self._last_labels(task)
+        targets = schedule.begin(operator, before if self.n_refine else None)
         # One more than can be trained: the schedule looks at the last and stops.
         most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine + 1
         history = task.train(
@@ -337,13 +339,13 @@ class KNet(BaseDeepClusterer):
             schedule=[schedule],
         )
         # The initial clustering is that of U; the last one of the embedding is k-means.
-        centers = task.start.clusters(task.embed())[1].to(task.trainer.device)
-        settings = {"sigma_": sigma, "lam_": float(self.lam)}
-        return Outcome({"cluster_centers_": centers}, history, settings)
+        z = task.embed()
+        again = before is not None
+        centers = kmeans_from(before, z, task.head) if again else task.start.clusters(z)[1]
+        head = {"cluster_centers_": centers.to(task.trainer.device)}
+        return Outcome(head, history, {"sigma_": sigma, "lam_": float(self.lam)})
 
     def _last_labels(self, task):
         """Labels of the last fit, where this one goes on from it."""
-        if not task.resumed or self.n_refine == 0:
-            return None
-        z = task.embed().to(task.trainer.device)
-        return self._assign(z, task.head).cpu().numpy()
+        if task.resumed:
+            return self._assign(task.embed().to(task.trainer.device), task.head).cpu().numpy()

@@ -169,16 +169,20 @@ class UserNetwork:
 
     def check(self, samples, seed):
         # What does not fit the shape of X is found where the network is built; it is kept for the
-        # first run, which has this seed.
-        self.built = seed, self._build(samples, seed)
+        # first run, which has this seed. None builds none: the fit goes on with what there is.
+        if seed is not None:
+            self.built = seed, self._build(samples, seed)
 
     @property
     def width(self):
         return None if self.built is None else self.built[1][1]
 
     def first(self, samples, seed, clusterer):
-        kept, self.built = self.built, None
-        made = kept[1] if kept and kept[0] == seed else self._build(samples, seed)
+        kept = self.built
+        if kept is not None and kept[0] == seed:
+            made, self.built = kept[1], None
+        else:
+            made = self._build(samples, seed)
         return First(made[0], root_mean_square(samples.X), made[1], losses=self.losses)
 
     def build(self, form):

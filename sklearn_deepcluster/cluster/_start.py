@@ -210,6 +210,17 @@ def nearest_mean_softmax(z, labels, centers):
     return centers / variance, -0.5 * centers.square().sum(1) / variance
 
 
+def kmeans_from(labels, z, head):
+    """Centres (k, e) of k-means on z (n, e) from these clusters, which keep their numbers.
+
+    Those that are empty start from the centres of the head.
+    """
+    z = z.numpy()
+    start = cluster_means(z, labels, head["cluster_centers_"].cpu().numpy()).numpy()
+    kmeans = KMeans(len(start), init=start, n_init=1).fit(z)
+    return cluster_means(z, kmeans.labels_, kmeans.cluster_centers_)
+
+
 def seed_rows(init, z, n_clusters, seed):
     """Rows of z to start from, drawn by k-means++ or at random, distinct while there are such."""
     random = np.random.RandomState(seed)

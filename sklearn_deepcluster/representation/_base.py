@@ -363,7 +363,7 @@ def user_module(module, n_features, sample_shape, seed):
         if isinstance(module, torch.nn.Module):
             module = copy.deepcopy(module)
         else:
-            module = module(n_features)
+            module = copy.deepcopy(module(n_features))  # which may be the user's own
     for part in ("encoder", "decoder"):
         if not isinstance(getattr(module, part, None), torch.nn.Module):
             raise ValueError(f"module has no {part!r} that is a torch.nn.Module.")

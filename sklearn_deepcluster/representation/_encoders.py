@@ -290,7 +290,7 @@ def user_encoder(network, n_features, sample_shape, seed, sequential):
             network = copy.deepcopy(network)
         else:
             try:
-                network = network(n_features)
+                network = copy.deepcopy(network(n_features))  # which may be the user's own
             except TypeError as exc:
                 raise ValueError(
                     f"encoder={given!r} makes no network of {n_features} features: {exc}"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_iris, load_wine, make_moons
+from sklearn.datasets import load_iris, load_wine, make_blobs, make_moons
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.model_selection import GridSearchCV
@@ -310,6 +310,26 @@ def test_warm_start_goes_on_from_the_labels(moons):
     assert knet.sigma_ == sigma
     assert len(knet.history_["label_change"]) == len(knet.history_["projector_distance"])
     np.testing.assert_array_equal(knet.labels_, first)
+
+
+def test_warm_start_finds_centres_anew_and_keeps_the_numbers_of_clusters():
+    X, _ = make_blobs(150, centers=4, n_features=2, random_state=3, cluster_std=2.5)
+    knet = quick(4, sigma_scale=1.0, max_steps=100, warm_start=True).fit(X)
+    labels, centers = knet.labels_, knet.cluster_centers_
+    knet.fit(X)
+    assert np.mean(knet.labels_ == labels) > 0.9
+    assert not np.array_equal(knet.cluster_centers_, centers)
+    means = [knet.transform(X)[knet.labels_ == j].mean(0) for j in range(4)]
+    np.testing.assert_allclose(knet.cluster_centers_, means, atol=0.05 * np.abs(means).max())
+
+
+def test_going_on_without_lam_drops_the_decoder(moons):
+    X, _ = moons
+    knet = quick(lam=0.1, max_steps=50, n_refine=1, warm_start=True).fit(X)
+    assert hasattr(knet, "inverse_transform")
+    knet.set_params(lam=0.0).fit(X)
+    assert knet.lam_ == 0.0 and knet.module_.decoder is None
+    assert not hasattr(knet, "inverse_transform")
 
 
 # -- subsets -------------------------------------------------------------------------------------

@@ -5,14 +5,22 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 
 from sklearn_deepcluster._engine import Trainer
 from tests._instances import (
     CLUSTERERS,
+    PRETRAINED,
     assert_same_fit,
     blobs,
     fitted,
+    least_representation,
+    pretrained,
     same_weights,
+    slot_of,
+    tiny_autoencoder,
 )
 from tests.common._shared import every_clusterer, every_estimator
 
@@ -81,3 +89,19 @@ def test_warm_start_refuses_another_number_of_clusters(name, stages):
     with pytest.raises(ValueError, match="n_clusters"):
         estimator.fit(X)
     assert stages == []
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_a_network_that_cannot_be_is_refused_also_where_the_fit_goes_on(name):
+    """It is not used then, but nothing that is wrong passes in silence."""
+    X, _ = blobs()
+    estimator = pretrained(name, warm_start=True).fit(X)
+    narrow = least_representation(name, random_state=0).fit(X[:, :4])
+    for network, error, match in (
+        (FrozenEstimator(PCA(2).fit(X)), ValueError, "does not hold"),
+        (FrozenEstimator(tiny_autoencoder()), NotFittedError, "not fitted"),
+        (tiny_autoencoder(batch_size=0), ValueError, "batch_size"),
+        (FrozenEstimator(narrow), ValueError, "was fitted on 4 features; X has 16"),
+    ):
+        with pytest.raises(error, match=match):
+            estimator.set_params(**{slot_of(name): network}).fit(X)

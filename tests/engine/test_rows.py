@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sklearn_deepcluster._engine import BLOCK_SIZE, Rows, _rows, map_blocks, root_mean_square
-from sklearn_deepcluster._engine._rows import Batches, shuffled_order
+from sklearn_deepcluster._engine._rows import Batch, Batches, shuffled_order
 from sklearn_deepcluster.nn import conv_encoder, mlp
 
 
@@ -126,21 +126,21 @@ def test_an_epoch_visits_every_row_once_in_batches_of_nearly_one_size(n, b):
     orders = []
     for _ in range(3):
         epoch = list(batches)
-        sizes = [len(index) for _, index, _ in epoch]
+        sizes = [len(index) for _, index in epoch]
         assert len(epoch) == len(batches) == -(-n // b)
         assert max(sizes) <= b and max(sizes) - min(sizes) <= 1 and min(sizes) >= 1
-        index = torch.cat([index for _, index, _ in epoch])
+        index = torch.cat([index for _, index in epoch])
         assert index.sort().values.tolist() == list(range(n))
-        np.testing.assert_array_equal(torch.cat([x for x, _, _ in epoch]), X[index.numpy()])
+        np.testing.assert_array_equal(torch.cat([x for x, _ in epoch]), X[index.numpy()])
         orders.append(index.tolist())
     assert n < 7 or orders[0] != orders[1]
 
 
 def test_no_batch_size_means_one_batch():
     batches = Batches(Rows(table(11)), None, rng())
-    assert [len(index) for _, index, _ in batches] == [11]
+    assert [len(index) for _, index in batches] == [11]
     rounds = Batches(Rows(table(11)), None, rng(), steps=2)
-    assert [len(index) for _, index, _ in rounds] == [11, 11]
+    assert [len(index) for _, index in rounds] == [11, 11]
 
 
 @pytest.mark.parametrize(("n", "b", "steps"), [(12, 4, 3), (12, 4, 2), (10, 4, 3), (5, 4, 7)])
@@ -153,7 +153,7 @@ def test_rounds_of_steps_go_on_through_one_fixed_order(n, b, steps):
         assert len(batches) == steps
         epoch = list(batches)
         assert len(epoch) == steps
-        for x, index, _ in epoch:
+        for x, index in epoch:
             assert index.tolist() == [order[(position + s) % n] for s in range(b)]
             np.testing.assert_array_equal(x, X[index.numpy()])
             position += b
@@ -163,9 +163,9 @@ def test_rounds_of_steps_go_on_through_one_fixed_order(n, b, steps):
 def test_the_last_round_is_shorter_where_the_steps_run_out(steps, max_steps, sizes):
     batches = Batches(Rows(table(10)), 4, rng(), steps=steps, max_steps=max_steps)
     whole = Batches(Rows(table(10)), 4, rng(), steps=max_steps)
-    rounds = [[index.tolist() for _, index, _ in batches] for _ in sizes]
+    rounds = [[index.tolist() for _, index in batches] for _ in sizes]
     assert [len(indices) for indices in rounds] == sizes
-    assert sum(rounds, []) == [index.tolist() for _, index, _ in whole]
+    assert sum(rounds, []) == [index.tolist() for _, index in whole]
 
 
 # --- scale
@@ -189,14 +189,14 @@ def test_root_mean_square_of_zeros_is_one_and_of_large_values_finite():
 def test_a_reshuffled_order_is_drawn_anew_whenever_it_is_used_up():
     n, b = 11, 4
     batches = Batches(Rows(table(n)), b, rng(), steps=3, reshuffle=True)
-    orders = [[index.tolist() for _, index, _ in batches] for _ in range(4)]
+    orders = [[index.tolist() for _, index in batches] for _ in range(4)]
     # Two batches fit into eleven rows; the three rows that are left wait for the next order.
     taken = [index for order in orders for index in order]
     passes = list(zip(taken[::2], taken[1::2], strict=True))
     assert all(len({*first, *second}) == 2 * b for first, second in passes)
     assert len({tuple(first) for first, _ in passes}) == len(passes)
     whole = Batches(Rows(table(n)), n, rng(), steps=2, reshuffle=True)
-    first, second = (index.tolist() for _, index, _ in whole)
+    first, second = (index.tolist() for _, index in whole)
     assert sorted(first) == sorted(second) == list(range(n)) and first != second
 
 
@@ -204,6 +204,14 @@ def test_with_a_reshuffled_order_every_pair_of_rows_meets():
     n = 12
     batches = Batches(Rows(table(n)), 4, rng(), steps=200, reshuffle=True)
     met = np.zeros((n, n), dtype=bool)
-    for _, index, _ in batches:
+    for _, index in batches:
         met[np.ix_(index, index)] = True
     assert met.all()
+
+
+def test_a_batch_is_a_pair_that_may_have_a_kind():
+    x, index = torch.zeros(2, 3), torch.arange(2)
+    batch = Batch(x, index, "left")
+    first, second = batch  # callbacks of users unpack it
+    assert first is batch.x is x and second is batch.index is index
+    assert batch.kind == "left" and Batch(x, index).kind is None

@@ -473,3 +473,8 @@ def test_a_stop_before_the_first_epoch_waits_for_its_end():
 
     ae = Autoencoder(hidden_layer_sizes=(4,), n_components=2, callbacks=[Eager()], random_state=0)
     assert ae.fit(np.eye(5, dtype=np.float32)).n_iter_ == 1
+
+
+def test_early_stopping_without_patience_is_a_stop_too():
+    stop = EarlyStopping(monitor="train_loss", patience=0)
+    assert len(train(epochs=9, settings={"callbacks": [stop]})) == 1

@@ -1,5 +1,6 @@
 """A user's own network: dense or convolutional, a module or a factory, noisy or normalised."""
 
+import copy
 import threading
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_deepcluster import Autoencoder
+from sklearn_deepcluster import DDC, DEC, Autoencoder
+from tests._instances import GlobalDraws
 
 SMALL = {"max_epochs": 8, "min_steps": 0, "batch_size": 32, "lr": 5e-3, "random_state": 0}
 
@@ -163,3 +165,31 @@ def too_narrow():
 def test_modules_that_do_not_fit_are_refused(module, match, small_digits):
     with pytest.raises(ValueError, match=match):
         small(module).fit(small_digits[0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda net: Autoencoder(module=lambda n: net, min_steps=5),
+        lambda net: DEC(2, autoencoder=Autoencoder(module=lambda n: net, min_steps=5), n_init=2),
+        lambda net: DDC(2, encoder=lambda n: net.encoder, init=None, min_steps=5, n_init=2),
+    ],
+    ids=["Autoencoder", "DEC", "DDC"],
+)
+@pytest.mark.filterwarnings("ignore:1 of 2 clusters are empty")
+def test_a_factory_may_give_a_module_of_the_user_which_is_never_trained(make):
+    """The runs of one fit, and other fits, have copies of their own."""
+    X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    net = GlobalDraws(6)
+    before = copy.deepcopy(net.state_dict())
+    short = {"max_epochs": 1, "batch_size": 20, "random_state": 0}
+    model = make(net).set_params(**short)
+    if not isinstance(model, Autoencoder):
+        model.set_params(min_steps=5)
+    model.fit(X)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    Z = model.transform(X)
+    make(net).set_params(**short).fit(X[::-1])
+    np.testing.assert_array_equal(model.transform(X), Z)
+    if hasattr(model, "labels_"):
+        np.testing.assert_array_equal(model.predict(X), model.labels_)
