@@ -1,5 +1,7 @@
 """Recipes name what exists: data sets, estimators, parameters."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,6 @@ from sklearn_deepcluster.benchmarks.recipes import all_recipes
 
 RECIPES = all_recipes()
 DENOISING = ("DEPICT", "KMeansNet")  # what their papers pretrain
-CONFIGS = [
-    pytest.param(recipe, dataset, config, id=f"{recipe.method}-{dataset}-{config}")
-    for recipe in RECIPES.values()
-    for dataset in recipe.datasets
-    for config in (("default", "paper") if dataset in recipe.paper else ("default",))
-]
 
 
 def class_of(name):
@@ -35,50 +31,60 @@ def test_baselines_come_first():
     assert list(RECIPES)[0] == "k-means"
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_recipes_name_existing_data_sets(recipe):
-    assert set(recipe.paper) <= set(recipe.datasets)
-    assert set(recipe.published) <= set(recipe.datasets)
+def test_recipes_name_existing_data_sets():
+    for name, recipe in RECIPES.items():
+        assert set(recipe.paper) <= set(recipe.datasets), name
+        assert set(recipe.published) <= set(recipe.datasets), name
 
 
-@pytest.mark.parametrize(("recipe", "dataset", "config"), CONFIGS)
-def test_configurations_are_valid_for_the_estimators(recipe, dataset, config):
-    settings = recipe.config(config, dataset)
-    estimator = class_of(recipe.estimator)(SOURCES[dataset].n_clusters)
-    # set_params refuses unknown names, _validate_params impossible values.
-    estimator.set_params(**settings.clusterer)._validate_params()
-    name = recipe.representation_name(dataset)
-    if name is None:
-        assert not settings.representation
-    else:
+def configurations(recipe):
+    """Data set, kind and settings of every configuration of a recipe."""
+    for dataset in recipe.datasets:
+        for config in ("default", "paper") if dataset in recipe.paper else ("default",):
+            yield dataset, config, recipe.config(config, dataset)
+
+
+every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+
+
+@every_recipe
+def test_configurations_are_valid_for_the_estimators(recipe):
+    cls = class_of(recipe.estimator)
+    for dataset, _, settings in configurations(recipe):
+        estimator = cls(SOURCES[dataset].n_clusters)
+        # set_params refuses unknown names, _validate_params impossible values.
+        estimator.set_params(**settings.clusterer)._validate_params()
+        name = recipe.representation_name(dataset)
+        if name is None:
+            assert not settings.representation
+            continue
         representation = class_of(name)().set_params(**settings.representation)
         if hasattr(representation, "_parameter_constraints"):
             representation._validate_params()
         assert recipe.slot is None or recipe.slot in estimator.get_params()
 
 
-@pytest.mark.parametrize(("recipe", "dataset", "config"), CONFIGS)
-def test_paper_configurations_take_the_input_as_the_paper_does(recipe, dataset, config):
-    settings = recipe.config(config, dataset)
-    if config == "paper" and recipe.representation is None:
+@every_recipe
+def test_paper_configurations_take_the_input_as_the_paper_does(recipe):
+    for dataset, config, settings in configurations(recipe):
+        if config == "default":
+            assert settings.factor == 1
+            assert settings.representation == recipe.default_representation
+            continue
         assert settings.source  # without pretraining the scale is always learned: it says so
-    elif config == "paper":
+        if recipe.representation is None:
+            continue
         assert settings.representation["scale"] is None
         noise = settings.representation.get("noise", 0)
         assert (noise > 0) == (recipe.estimator in DENOISING)
         # The default has noise, where the network knows it at all.
         representation = class_of(recipe.representation_name(dataset))()
         assert ("noise" in settings.representation) == ("noise" in representation.get_params())
-        assert settings.source
-    else:
-        assert settings.factor == 1
-        assert settings.representation == recipe.default_representation
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_published_scores_are_fractions(recipe):
-    for results in recipe.published.values():
-        for result in results:
+def test_published_scores_are_fractions():
+    for recipe in RECIPES.values():
+        for result in itertools.chain(*recipe.published.values()):
             assert result.acc is None or 0 < result.acc < 1
             assert result.acc is not None or result.nmi is not None
             assert result.nmi is None or 0 < result.nmi <= 1

@@ -290,6 +290,8 @@ def test_it_ends_before_a_cluster_does(alpha, frozen, blobs):
     assert model.n_iter_ < 3000
     assert len(np.unique(model.labels_)) == 3
     assert model.history_["label_change"][-1] > 0
+    if alpha != "auto":
+        return
     layer = KMeansLayer(torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_))
     optimizer, loss = torch.optim.Adadelta(layer.parameters()), KMeansLayerLoss(model.alpha_)
     z = torch.from_numpy(model.transform(X))

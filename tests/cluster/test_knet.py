@@ -33,7 +33,7 @@ def moons():
 
 
 def quick(n_clusters=2, **params):
-    defaults = {"sigma_scale": 0.1, "random_state": 0}
+    defaults = {"sigma_scale": 0.1, "max_steps": 800, "random_state": 0}
     return KNet(n_clusters, **(defaults | params))
 
 
