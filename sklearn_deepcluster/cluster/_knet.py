@@ -304,8 +304,8 @@ class KNet(BaseDeepClusterer):
             )
         if given.resumed and self.lam > 0 and self.lam_ == 0:
             raise ValueError(
-                f"warm_start cannot go on with lam={self.lam}: the model was fitted with lam=0 and "
-                "has no decoder."
+                f"warm_start cannot go on with lam={self.lam}: a model fitted with lam=0 has no "
+                "decoder."
             )
         if self.max_iter == 0 and self.n_refine == 0:
             raise ValueError("max_iter=0 and n_refine=0 leave nothing to train.")
@@ -323,12 +323,11 @@ class KNet(BaseDeepClusterer):
 
     def _optimize(self, task):
         kernel = self._kernel()
-        sigma = self.sigma_ if task.resumed else None
-        sigma, operator, task = kernel.prepared(task, sigma)
+        sigma, operator, task = kernel.prepared(task, self.sigma_ if task.resumed else None)
         objective = HSICLoss(sigma)
         schedule = HSICSchedule(task, objective, kernel, self)
-        before = self._last_labels(task)
-        targets = schedule.begin(operator, before if self.n_refine else None)
+        last = self._last_labels(task)
+        targets = schedule.begin(operator, last if self.n_refine else None)
         # One more than can be trained: the schedule looks at the last and stops.
         most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine + 1
         history = task.train(
@@ -340,8 +339,7 @@ class KNet(BaseDeepClusterer):
         )
         # The initial clustering is that of U; the last one of the embedding is k-means.
         z = task.embed()
-        again = before is not None
-        centers = kmeans_from(before, z, task.head) if again else task.start.clusters(z)[1]
+        centers = task.start.clusters(z)[1] if last is None else kmeans_from(last, z, task.head)
         head = {"cluster_centers_": centers.to(task.trainer.device)}
         return Outcome(head, history, {"sigma_": sigma, "lam_": float(self.lam)})
 
