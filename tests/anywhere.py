@@ -61,7 +61,7 @@ def arguments(run, seed):
     _, _, _, workers, order = run
     options = ["-q", "-n", str(workers)]
     if order == "shuffled":
-        options += ["--random-order", "--random-order-bucket=global", f"--random-order-seed={seed}"]
+        options += ["--random-order", "--random-order-bucket=module", f"--random-order-seed={seed}"]
     return options
 
 
