@@ -48,7 +48,7 @@ class LossCurvesDisplay:
     >>> from sklearn_deepcluster import DDC, DTKC, MLPEncoder
     >>> from sklearn_deepcluster.inspection import LossCurvesDisplay
     >>> X, _ = make_blobs(150, centers=3, n_features=8, random_state=0)
-    >>> params = {"encoder": MLPEncoder(hidden_layer_sizes=(32,)), "max_epochs": 5}
+    >>> params = {"encoder": MLPEncoder(hidden_layer_sizes=(32,)), "max_epochs": 5, "min_steps": 50}
     >>> models = {c.__name__: c(3, **params, random_state=0).fit(X) for c in (DDC, DTKC)}
     >>> display = LossCurvesDisplay.from_estimator(models)
     >>> list(display.lines_)

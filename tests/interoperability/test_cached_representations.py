@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 
 from tests._instances import (
     IMAGE,
+    PRETRAINED,
     assert_same_fit,
     blobs,
     least,
@@ -26,8 +27,9 @@ def parameter_grid(name):
     return gammas if "gamma" in least(name).get_params() else {"lr": [1e-4, 3e-4, 1e-3, 3e-3]}
 
 
-@every_pretrained
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "n_jobs"), [(name, 1) for name in PRETRAINED] + [("DEC", 2), ("DTKC", 2), ("KNet", 2)]
+)
 def test_memory_trains_one_representation_per_data_set(name, n_jobs, tmp_path, stages):
     """Four candidates, three folds and the final fit: four representations, not thirteen."""
     X, y = blobs()
@@ -56,7 +58,7 @@ def test_memory_is_not_reused_without_a_seed(name, tmp_path, stages):
     assert not same_weights(*fits)
 
 
-@every_pretrained
+@pytest.mark.parametrize("name", ["DEC", "DTKC", "KNet"])  # what is the key is not the method's
 @pytest.mark.parametrize(
     "change",
     [

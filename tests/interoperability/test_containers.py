@@ -27,7 +27,6 @@ from tests._instances import (
     tiny,
 )
 from tests.interoperability._shared import (
-    every_clusterer,
     every_estimator,
     every_image_estimator,
     memmap,
@@ -74,6 +73,12 @@ CONTAINERS = {
 }
 
 
+# All estimators read by the same readers: every container for a network of each kind, a container
+# of each reader for every estimator.
+ONE_OF_A_KIND = ("ConvAutoencoder", "DEC", "DDC", "RDDC")
+ONE_OF_A_READER = ("float64", "frame", "memmap of uint8", "list of images")
+
+
 @functools.cache
 def fitted_on_pixels(name, images):
     """Fitted on flat rows; a convolutional network reads them as images if `images`."""
@@ -91,6 +96,7 @@ def fitted_on_pixels(name, images):
         (name, container)
         for name in ESTIMATORS
         for container in CONTAINERS
+        if name in ONE_OF_A_KIND or container in ONE_OF_A_READER
         if name not in SEQUENTIAL or "image" not in container
     ],
 )
@@ -157,8 +163,11 @@ def test_images_and_flat_rows_are_interchangeable_after_fit(name, shape):
     np.testing.assert_array_equal(flat.transform(X.reshape(-1, *shape)), flat.transform(X))
 
 
-@every_clusterer
-@pytest.mark.parametrize("unit", [255.0, 1e-6, 1e12])
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [(name, 255.0) for name in CLUSTERERS]
+    + [(name, unit) for name in ("DEC", "DDC", "KNet") for unit in (1e-6, 1e12)],
+)
 def test_the_unit_of_the_input_does_not_matter(name, unit):
     X, y = blobs()
     estimator, other = tiny(name).fit(X), tiny(name).fit(unit * X.astype(np.float64))
