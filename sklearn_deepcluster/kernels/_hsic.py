@@ -87,6 +87,9 @@ def leading_eigenvectors(operator, k, start=None):
     if n <= max(DENSE_ROWS, k + 1):
         matrix = operator.toarray().numpy()
         values, vectors = scipy.linalg.eigh(matrix, subset_by_index=[n - k, n - 1])
+        if vectors.shape[1] < k:  # LAPACK's evr loses some of an eigenvalue of many vectors
+            values, vectors = scipy.linalg.eigh(matrix, driver="evd")
+            values, vectors = values[n - k :], vectors[:, n - k :]
     else:
         values, vectors = _lanczos(operator, k, start)
     order = np.argsort(-values, kind="stable")

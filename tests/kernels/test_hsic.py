@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 
 from sklearn_deepcluster.kernels import (
@@ -90,6 +91,31 @@ def test_leading_eigenvectors_are_those_of_the_matrix(n, warm):
 def test_as_many_eigenvectors_as_rows():
     u, values = leading_eigenvectors(KernelOperator(rows(5), 0.7), 5)
     assert u.shape == (5, 5) and (values.diff() <= 0).all()
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("n", [40, 41, 60])
+@pytest.mark.parametrize("others", [0, 1])
+def test_equal_rows_have_as_many_eigenvectors_as_asked_for(n, k, others):
+    """One eigenvalue of n - 1 vectors: LAPACK's evr, alone, returns less than k of them."""
+    z = torch.zeros(n, 4)
+    z[:others] = 3.0
+    u, values = leading_eigenvectors(KernelOperator(z, 1.0), k)
+    assert values.shape == (k,)
+    np.testing.assert_allclose(u.T @ u, np.eye(k), atol=1e-12)
+
+
+def test_eigenvectors_that_lapack_loses_are_found_again(monkeypatch):
+    expected, _ = leading_eigenvectors(KernelOperator(rows(40), 0.7), 3)
+    eigh = scipy.linalg.eigh
+
+    def lossy(matrix, driver="evr", **options):
+        values, vectors = eigh(matrix, driver=driver, **options)
+        return (values, vectors) if driver == "evd" else (values[:1], vectors[:, :1])
+
+    monkeypatch.setattr(scipy.linalg, "eigh", lossy)
+    u, _ = leading_eigenvectors(KernelOperator(rows(40), 0.7), 3)
+    np.testing.assert_allclose(u, expected, atol=1e-9)
 
 
 def test_the_spectrum_is_the_shares_of_the_leading_eigenvalues():
