@@ -13,12 +13,37 @@ import pytest
 import torch
 from sklearn import datasets
 
+from sklearn_deepcluster.cluster import _start
+
 DATA_VARIABLE = "SKLEARN_DEEPCLUSTER_DATA"
+
+# Tests of promises other than learning, and the examples: that they run is theirs. In these the
+# clustering to start from is a quick one, and learned for few steps.
+OTHER_PROMISES = (
+    "sklearn_deepcluster/",
+    "tests/bad_input/",
+    "tests/common/",
+    "tests/inspection/",
+    "tests/interoperability/",
+    "tests/test_docs_code.py",
+    "tests/test_fitted_state.py",
+)
+QUICK_START = {"KMEANS_STARTS": 2, "START_STEPS": 50, "MAX_START_STEPS": 100}
 
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device, and torch sees none")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_start(request):
+    """By module, so that what the tests of one share starts alike."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.nodeid.startswith(OTHER_PROMISES):
+            for name, value in QUICK_START.items():
+                patch.setattr(_start, name, value)
+        yield
 
 
 @pytest.fixture(scope="session")

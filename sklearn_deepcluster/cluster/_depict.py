@@ -127,11 +127,11 @@ class DEPICT(BaseDeepClusterer):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_deepcluster import DEPICT
-    >>> images = load_digits(n_class=3).images
-    >>> depict = DEPICT(3, random_state=0).set_params(autoencoder__min_steps=100)
+    >>> images = load_digits(n_class=3).images[:150]
+    >>> depict = DEPICT(3, random_state=0).set_params(autoencoder__min_steps=30)
     >>> labels = depict.set_params(max_epochs=3, min_steps=0).fit_predict(images)
     >>> labels.shape, depict.predict_proba(images).shape
-    ((537,), (537, 3))
+    ((150,), (150, 3))
     """
 
     _parameter_constraints = {

@@ -70,11 +70,11 @@ class DTKC(DDC):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_deepcluster import DTKC, ConvEncoder
-    >>> images = load_digits(n_class=3).images
+    >>> images = load_digits(n_class=3).images[:150]
     >>> encoder = ConvEncoder(filters=(4,), kernel_sizes=(5,), n_components=8)
     >>> dtkc = DTKC(3, encoder=encoder, max_epochs=2, min_steps=10, random_state=0)
     >>> dtkc.fit_predict(images).shape
-    (537,)
+    (150,)
     """
 
     _parameter_constraints = {
@@ -196,7 +196,7 @@ class RDTKC(RDDC, DTKC):
     >>> from sklearn_deepcluster import RDTKC
     >>> rng = np.random.RandomState(0)
     >>> X = [s * rng.rand(t, 2) for t in range(5, 15) for s in (-1, 1)]
-    >>> RDTKC(2, min_steps=100, random_state=0).fit_predict(X).shape
+    >>> RDTKC(2, min_steps=30, random_state=0).fit_predict(X).shape
     (20,)
     """
 

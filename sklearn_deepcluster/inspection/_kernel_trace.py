@@ -68,8 +68,8 @@ class KernelTrace(Callback):
     >>> X, y = make_blobs(150, centers=3, n_features=8, random_state=0)
     >>> encoder = MLPEncoder(hidden_layer_sizes=(32,), n_components=8)
     >>> trace = KernelTrace(X[:50])
-    >>> ddc = DDC(3, encoder=encoder, callbacks=[trace], max_epochs=5, random_state=0).fit(X)
-    >>> [name for name in ddc.history_ if "distance" in name]
+    >>> ddc = DDC(3, encoder=encoder, callbacks=[trace], max_epochs=5, min_steps=0, random_state=0)
+    >>> [name for name in ddc.fit(X).history_ if "distance" in name]
     ['kernel_distance_layer_1', 'kernel_distance_embedding']
     """
 
@@ -176,8 +176,8 @@ class KernelDistanceDisplay:
     >>> X, y = make_blobs(150, centers=3, n_features=8, random_state=0)
     >>> encoder = MLPEncoder(hidden_layer_sizes=(32,), n_components=8)
     >>> trace = KernelTrace(X[:50], y[:50])
-    >>> ddc = DDC(3, encoder=encoder, callbacks=[trace], max_epochs=5, random_state=0).fit(X)
-    >>> display = KernelDistanceDisplay.from_estimator(ddc)
+    >>> ddc = DDC(3, encoder=encoder, callbacks=[trace], max_epochs=5, min_steps=0, random_state=0)
+    >>> display = KernelDistanceDisplay.from_estimator(ddc.fit(X))
     >>> list(display.distances)
     ['layer 1', 'embedding']
     """
