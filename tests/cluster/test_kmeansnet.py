@@ -295,11 +295,13 @@ def test_it_ends_before_a_cluster_does(alpha, frozen, blobs):
     layer = KMeansLayer(torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_))
     optimizer, loss = torch.optim.Adadelta(layer.parameters()), KMeansLayerLoss(model.alpha_)
     z = torch.from_numpy(model.transform(X))
-    for _ in range(4000):
+    for step in range(4000):
         optimizer.zero_grad()
         loss(Step(layer(z), z))["loss"].backward()
         optimizer.step()
-    assert len(layer(z)[0].argmax(1).unique()) < 3
+        if step % 100 == 0 and len(layer(z)[0].argmax(1).unique()) < 3:
+            return
+    pytest.fail("all clusters are left")
 
 
 def test_the_decoupled_layer_stops_when_the_loss_settles(frozen, blobs):

@@ -33,7 +33,7 @@ def quick(name):
     network["sample_shape"] = (20, 20)
     own = {**training, "max_iter": 1, "update_interval": 10, "init": init, "max_samples": 500}
     if name in END_TO_END:  # they compare the rows of a batch, all pairs of them
-        own |= {"init": None, "batch_size": 512}
+        own |= {"init": None, "batch_size": 256}
     if name in SEQUENTIAL:
         network["sample_shape"] = (2, 200)
     if name in CLUSTERERS:
@@ -50,7 +50,7 @@ def data_size():
 
 
 for name in ESTIMATORS:
-    quick(name).fit(X[:2048])  # whatever the libraries load late
+    quick(name).fit(X[:512])  # whatever the libraries load late
 for name in ESTIMATORS:
     limit = data_size() + int(0.75 * float32_size)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
