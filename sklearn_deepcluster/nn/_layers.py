@@ -125,25 +125,30 @@ class Dropout(Corruption):
         return torch.where(keep, x / (1.0 - _step(self.rate) / 2**16), 0.0)
 
 
-class _NarrowInFloat32:
-    """Makes a convolution take maps one pixel wide in float32, also under autocast.
+class _AroundOneDNN:
+    """Keeps a convolution off what oneDNN gets wrong on some processors.
 
-    oneDNN's bfloat16 gradient leaves the columns of the kernel that see only padding
-    uninitialised: their weights would become random or infinite.
+    In bfloat16 its gradient for maps one pixel wide leaves the columns of the kernel that see only
+    padding uninitialised: their weights would become random or infinite. These are computed in
+    float32, also under autocast. With AVX2 alone its gradient for kernels of one pixel with a
+    stride, of maps stored channels-last, writes beyond its memory, and the process dies. Such
+    maps are stored anew.
     """
 
     def forward(self, x):
+        if self.kernel_size == (1, 1) and self.stride != (1, 1):
+            x = x.contiguous()
         if x.shape[-1] > 1:
             return super().forward(x)
         with torch.autocast(x.device.type, enabled=False):
             return super().forward(x.float())
 
 
-class Conv2d(_NarrowInFloat32, nn.Conv2d):
+class Conv2d(_AroundOneDNN, nn.Conv2d):
     pass
 
 
-class ConvTranspose2d(_NarrowInFloat32, nn.ConvTranspose2d):
+class ConvTranspose2d(_AroundOneDNN, nn.ConvTranspose2d):
     pass
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sklearn_deepcluster.nn import ACTIVATIONS, Dropout, MaskingNoise, mlp, tied_decoder
-from sklearn_deepcluster.nn._layers import _keep, initialize, linear
+from sklearn_deepcluster.nn._layers import Conv2d, ConvTranspose2d, _keep, initialize, linear
 
 NOISES = [MaskingNoise, Dropout]
 
@@ -242,3 +242,21 @@ def test_the_gradient_of_a_tied_weight_has_both_parts():
             moved.encoder[0].weight.add_(sign * step)
             values.append(moved(x).square().sum().item())
     assert first.weight.grad[2, 3].item() == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Conv2d, ConvTranspose2d])
+def test_maps_stored_channels_last_train_kernels_of_one_pixel_with_a_stride(kind):
+    """On some processors a few hundred of these ended the process, with memory overwritten."""
+    plain = {Conv2d: nn.Conv2d, ConvTranspose2d: nn.ConvTranspose2d}[kind](3, 3, 1, stride=2)
+    layer = kind(3, 3, 1, stride=2)
+    layer.load_state_dict(plain.state_dict())
+    x = torch.rand(20, 3, 8, 8)
+    kept = [torch.ones(700) for _ in range(300)]
+    for _ in range(300):
+        stored = x.to(memory_format=torch.channels_last).requires_grad_()
+        layer(stored).square().sum().backward()
+    assert all((ones == 1).all() for ones in kept)
+    assert layer(stored).is_contiguous()
+    want = x.clone().requires_grad_()
+    plain(want).square().sum().backward()
+    torch.testing.assert_close(stored.grad, want.grad)
