@@ -17,7 +17,7 @@ from sklearn_deepcluster.cluster import (
     KNet,
     Stiefel,
 )
-from sklearn_deepcluster.persistence import load_model, save_model
+from sklearn_deepcluster.persistence import check_savable, load_model, save_model
 from sklearn_deepcluster.representation import (
     Autoencoder,
     ContextPredictor,
@@ -51,6 +51,7 @@ __all__ = [
     "MLPEncoder",
     "Stiefel",
     "__version__",
+    "check_savable",
     "load_model",
     "save_model",
 ]

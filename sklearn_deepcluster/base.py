@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_deepcluster._engine import (
     OPTIMIZERS,
     Rows,
+    Standard,
     Trainer,
     inference_device,
     map_blocks,
@@ -18,6 +19,7 @@ from sklearn_deepcluster._engine import (
 )
 from sklearn_deepcluster._input import Form, read
 from sklearn_deepcluster.utils._docs import complete_docstring
+from sklearn_deepcluster.utils._pickles import VersionedPickle
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 POSITIVE_INT = [Interval(numbers.Integral, 1, None, closed="left")]
@@ -37,7 +39,9 @@ TRAINING_CONSTRAINTS = {
 }
 
 
-class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TorchEstimator(
+    VersionedPickle, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Base of all estimators: a transformer that holds a torch module as ``module_``.
 
     Its docstring, and those of the bases of each kind, describe what their estimators share; see
@@ -76,13 +80,17 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Attributes
     ----------
     module_ : torch.nn.Module
-        The network, with ``encode``; it works on X / ``scale_``.
+        The network, with ``encode``; it works on (X - ``center_``) / ``scale_``.
 
     loss_ : float
         Loss of the last epoch.
 
     n_iter_ : int
         Number of epochs.
+
+    center_ : ndarray of float64
+        What is subtracted from the input: a row (n_features,), of images for a convolutional
+        network (channels, 1, 1), of sequences (features,).
 
     scale_ : float
         Divisor of the input.
@@ -111,6 +119,10 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _form(self):
         """The form of the samples that the estimator is fitted on."""
         return Form(sample_shape=self.sample_shape_, n_features_in=self.n_features_in_)
+
+    def _standard(self):
+        """The unit of the input that the network was trained on."""
+        return Standard(self.center_, self.scale_)
 
     def _fitted_state(self):
         """All that was learned from data, name -> value."""
@@ -143,7 +155,7 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_is_fitted(self, "module_")
         samples = self._read(X, reset=False)
         device = inference_device(self.device)
-        return self.module_.to(device), Rows(samples.X, scale=self.scale_, device=device)
+        return self.module_.to(device), Rows(samples.X, standard=self._standard(), device=device)
 
     def transform(self, X):
         """Embed X.
@@ -178,6 +190,11 @@ class TorchEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             # A model trained on a GPU must load on a machine without one.
             state["module_"] = copy.deepcopy(module).cpu()
         return state
+
+    def __setstate__(self, state):
+        if "module_" in state and "center_" not in state:  # of a version without
+            state = {**state, "center_": Standard().center}
+        super().__setstate__(state)
 
 
 complete_docstring(TorchEstimator)

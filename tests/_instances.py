@@ -236,6 +236,12 @@ def fitted_state(estimator):
     return state
 
 
+def network_input(estimator, X):
+    """Samples as the network of a fitted estimator gets them: flat float32 rows."""
+    X = np.asarray(X)
+    return estimator._standard().apply(X.reshape(len(X), -1))
+
+
 def assert_same_fit(a, b):
     """Assert that two fitted estimators are equal to the last bit."""
     a, b = fitted_state(a), fitted_state(b)

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent / PACKAGE
 
 # A module may import from its own room and from the rooms in the rows above its own.
 ROWS = (
-    ("_version", "utils"),
+    ("_version",),
+    ("utils",),
     ("nn", "losses", "kernels", "metrics", "datasets"),
     ("_engine",),
     ("_input",),

@@ -15,7 +15,6 @@ from sklearn_deepcluster._engine._rows import (
     Rows,
     in_rounds,
     map_blocks,
-    root_mean_square,
 )
 from sklearn_deepcluster._engine._seeds import (
     draw_seed,
@@ -23,6 +22,7 @@ from sklearn_deepcluster._engine._seeds import (
     random_stream,
     seeded_global_rng,
 )
+from sklearn_deepcluster._engine._standard import Standard, learn_standard
 from sklearn_deepcluster._engine._trainer import OPTIMIZERS, Trainer
 
 __all__ = [
@@ -36,16 +36,17 @@ __all__ = [
     "Rows",
     "Schedule",
     "Snapshot",
+    "Standard",
     "Step",
     "Trainer",
     "draw_seed",
     "generator",
     "in_rounds",
     "inference_device",
+    "learn_standard",
     "map_blocks",
     "random_stream",
     "resolve_device",
-    "root_mean_square",
     "seeded_global_rng",
     "uses_bfloat16",
 ]

@@ -1,9 +1,10 @@
 """Where and in which precision a module trains."""
 
 import os
-import warnings
 
 import torch
+
+from sklearn_deepcluster.utils._warnings import warn_user
 
 PRECISION_VARIABLE = "SKLEARN_DEEPCLUSTER_PRECISION"
 
@@ -47,9 +48,7 @@ def inference_device(device):
     try:
         return resolve_device(device)
     except ValueError:
-        warnings.warn(
-            f"device={device!r} is not available here; predicting on the CPU.", stacklevel=4
-        )
+        warn_user(f"device={device!r} is not available here; predicting on the CPU.")
         return torch.device("cpu")
 
 

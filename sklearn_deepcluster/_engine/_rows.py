@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from sklearn_deepcluster._engine._standard import Standard
+
 BLOCK_SIZE = 256
 # Rows are shuffled within windows of this many bytes (as float32): data below it is shuffled as a
 # whole, and a memory-mapped file above it is read in stretches. It depends on the shape of X
@@ -15,7 +17,7 @@ CHUNK_ROWS = 2048
 
 
 class Rows:
-    """The rows of a 2-D array or memory map, divided by `scale`, as float32 tensors on `device`.
+    """The rows of a 2-D array or memory map in the unit of a network: float32 tensors on `device`.
 
     Parameters
     ----------
@@ -23,21 +25,28 @@ class Rows:
         Any real dtype. It is neither copied nor modified; on a GPU it is copied there once where
         it takes at most half of the free memory.
 
-    scale : float, default=1.0
-        Divisor of every value.
+    standard : Standard, default=Standard()
+        What is subtracted from each row, in float64, and the divisor.
 
     device : torch.device or str, default="cpu"
     """
 
-    def __init__(self, X, *, scale=1.0, device="cpu"):
+    def __init__(self, X, *, standard=None, device="cpu"):
         self.X = X
-        self.scale = float(scale)
+        self.standard = standard or Standard()
         self.device = torch.device(device)
+        center, scale = self.standard.row(X.shape[1]), self.standard.scale
+        self._center = None if center is None else torch.from_numpy(center)
+        self._scale = scale
+        # Without a centre float32 holds all that there is, if not for the most extreme scales.
+        self._plain = center is None and 1e-30 < scale < 1e30
+        self._may_overflow = not self._plain or X.dtype.itemsize > 4
         self._resident = None
         if self.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.device)
             if 4 * X.size <= free // 2:
-                self._resident = self._tensor(X)
+                chunks = np.array_split(np.arange(len(X)), -(-len(X) // CHUNK_ROWS))
+                self._resident = torch.cat([self._tensor(X[c[0] : c[-1] + 1]) for c in chunks])
 
     def __len__(self):
         return self.X.shape[0]
@@ -46,20 +55,36 @@ class Rows:
     def n_features(self):
         return self.X.shape[1]
 
+    def like(self, X):
+        """Other rows in the same unit and place."""
+        return Rows(X, standard=self.standard, device=self.device)
+
     def _tensor(self, part):
-        # `part` may be a read-only view; np.array copies it, so torch never sees foreign memory.
-        tensor = torch.from_numpy(np.array(part, dtype=np.float32)).to(self.device)
-        return tensor if self.scale == 1.0 else tensor.mul_(1.0 / self.scale)
+        # `part` may be a read-only view; a copy, so that torch never sees foreign memory.
+        return self._standardized(np.array(part))
+
+    def _standardized(self, part):
+        """`part`, an array of its own, as tensor in the unit of the network."""
+        with np.errstate(over="ignore"):
+            part = part.astype(np.float32 if self._plain else np.float64, copy=False)
+        tensor = torch.from_numpy(part)
+        if self._plain:
+            tensor = tensor.to(self.device)
+            if self._scale != 1.0:
+                tensor.mul_(1.0 / self._scale)
+        else:
+            if self._center is not None:
+                tensor.sub_(self._center)
+            tensor = tensor.div_(self._scale).float().to(self.device)
+        if self._may_overflow and tensor.isinf().any():
+            raise ValueError("X holds values that are too large for float32 in the learned scale.")
+        return tensor
 
     def take(self, index):
         """Return the rows `index` (1-D int64 tensor on the CPU) as a tensor."""
         if self._resident is not None:
             return self._resident.index_select(0, index.to(self.device))
-        part = torch.from_numpy(
-            np.take(self.X, index.numpy(), axis=0).astype(np.float32, copy=False)
-        )
-        part = part.to(self.device)
-        return part if self.scale == 1.0 else part.mul_(1.0 / self.scale)
+        return self._standardized(np.take(self.X, index.numpy(), axis=0))
 
     def blocks(self):
         """Yield (slice, tensor): consecutive rows in zero-padded tensors of `BLOCK_SIZE` rows."""
@@ -107,25 +132,6 @@ def map_blocks(function, rows, *, autocast=False):
                 out = torch.empty(len(rows), *part.shape[1:], dtype=dtype)
             out[where] = part.to("cpu", out.dtype)
     return out
-
-
-def root_mean_square(X):
-    """Return the root mean square of all values of X, 1.0 for zeros; reads X in chunks.
-
-    NaN, the padding of sequences, does not count.
-    """
-    total, missing = 0.0, 0
-    for start in range(0, X.shape[0], CHUNK_ROWS):
-        # As float32 first: arrays were converted to it, memory maps of float64 were not.
-        chunk = np.asarray(X[start : start + CHUNK_ROWS], dtype=np.float32).astype(np.float64)
-        squares = float(np.vdot(chunk, chunk))
-        if np.isnan(squares):
-            absent = np.isnan(chunk)
-            missing += int(absent.sum())
-            chunk[absent] = 0.0
-            squares = float(np.vdot(chunk, chunk))
-        total += squares
-    return float(np.sqrt(total / (X.size - missing))) or 1.0
 
 
 def shuffled_order(n_samples, n_features, generator):

@@ -1,6 +1,7 @@
 """Reading X: whatever a user holds becomes one kind of record."""
 
-from sklearn_deepcluster._input._read import kind_of, read
+from sklearn_deepcluster._input._kinds import kind_of
+from sklearn_deepcluster._input._read import read
 from sklearn_deepcluster._input._rows import flat_rows
 from sklearn_deepcluster._input._samples import Form, Samples
 from sklearn_deepcluster._input._sequences import is_sequences, padded_rows

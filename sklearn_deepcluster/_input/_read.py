@@ -5,18 +5,11 @@ import math
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from sklearn_deepcluster._input._kinds import kind_of, unpacked
 from sklearn_deepcluster._input._rows import flat_rows, read_container, read_memmap
 from sklearn_deepcluster._input._samples import Samples
 from sklearn_deepcluster._input._sequences import check_padding, is_sequences, padded_rows
 
-# By the name of the library, so that none of them is imported to ask.
-_LIBRARIES = {
-    "pandas": "table",
-    "polars": "table",
-    "pyarrow": "table",
-    "scipy": "sparse",
-    "torch": "tensor",
-}
 # Rows of numbers by kind, once images are flattened.
 _ROW_READERS = {
     "memmap": read_memmap,
@@ -24,26 +17,14 @@ _ROW_READERS = {
     "list": read_container,
     "table": read_container,
     "sparse": read_container,
-    "tensor": read_container,
     "other": read_container,
 }
-
-
-def kind_of(X):
-    """Which kind of container X is: a key of the table of readers."""
-    if isinstance(X, np.memmap):
-        return "memmap"
-    if isinstance(X, np.ndarray):
-        return "array"
-    if isinstance(X, (list, tuple)):
-        return "list"
-    return _LIBRARIES.get(type(X).__module__.partition(".")[0], "other")
 
 
 def read(estimator, X, *, reset, sequential=False, sample_shape=None):
     """Check X and return it as rows; the estimator stays as it is.
 
-    float32 arrays and memory maps are not copied.
+    Arrays in C order and memory maps are not copied.
 
     Parameters
     ----------
@@ -70,10 +51,13 @@ def read(estimator, X, *, reset, sequential=False, sample_shape=None):
     # scikit-learn writes what it learns of X to the estimator that it checks X for.
     probe = object.__new__(type(estimator))
     vars(probe).update(vars(estimator))
+    X = unpacked(X)
     if not sequential:
-        X, shape = flat_rows(X)
+        X, image = flat_rows(X)
         X = _read_rows(probe, X, reset=reset)
-        shape = shape or (X.shape[1],)
+        if image is not None:
+            _check_image(probe, image, reset=reset)
+        shape = image or (X.shape[1],)
         if not reset:
             shape = getattr(probe, "sample_shape_", shape)
     elif is_sequences(X):
@@ -82,8 +66,38 @@ def read(estimator, X, *, reset, sequential=False, sample_shape=None):
         X, shape = _read_flat_sequences(probe, X, reset=reset, given=sample_shape)
     names = getattr(probe, "feature_names_in_", None)
     return Samples(
-        X=X, sample_shape=tuple(shape), n_features_in=probe.n_features_in_, feature_names=names
+        X=X,
+        sample_shape=tuple(shape),
+        n_features_in=probe.n_features_in_,
+        feature_names=names,
+        sequential=sequential,
     )
+
+
+def _check_image(probe, shape, *, reset):
+    """Refuse images whose axes are not those that are read, or were fitted."""
+    if reset:
+        # Few colours at the end, and more of everything before.
+        if len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) > 4:
+            raise ValueError(
+                f"X has shape (n, {', '.join(map(str, shape))}), which looks like channels last; "
+                "images are read as (n, channels, height, width): X.transpose(0, 3, 1, 2). If "
+                "these are channels first, give flat rows and sample_shape."
+            )
+        return
+    fitted = probe.sample_shape_
+    if len(fitted) == 1:  # flat rows, of which the network may know the shape
+        fitted = getattr(getattr(probe, "module_", None), "input_shape", None) or fitted
+    if _with_channel(shape) != _with_channel(fitted):
+        raise ValueError(
+            f"X has samples of shape {tuple(shape)}, but {type(probe).__name__} was fitted on "
+            f"samples of shape {tuple(fitted)}. Flat rows of {math.prod(fitted)} features "
+            "may be given, too."
+        )
+
+
+def _with_channel(shape):
+    return (1, *shape) if len(shape) == 2 else tuple(shape)
 
 
 def _read_rows(probe, X, *, reset, finite=True):
@@ -105,7 +119,7 @@ def _read_sequences(probe, X, *, reset):
             f"{probe.sample_shape_[1]} features per step as input."
         )
     if not isinstance(X, np.memmap) or X.dtype.kind not in "biuf":
-        X = check_array(X, dtype=np.float32, order="C", ensure_all_finite="allow-nan")
+        X = check_array(X, dtype="numeric", order="C", ensure_all_finite="allow-nan")
     check_padding(X, shape[1])
     return X, shape if reset else probe.sample_shape_
 
@@ -116,7 +130,12 @@ def _read_flat_sequences(probe, X, *, reset, given):
         finite = True if given is None else "allow-nan"
         X = _read_rows(probe, X, reset=reset, finite=finite)
     else:  # fitted on sequences; rows of numbers are sequences too
-        X = check_array(X, dtype=np.float32, order="C", ensure_all_finite="allow-nan")
+        if np.ndim(X) == 2 and np.shape(X)[1] == probe.sample_shape_[1]:
+            raise ValueError(
+                f"X has shape {np.shape(X)}: one sequence of {probe.sample_shape_[1]} features per "
+                "step? Give [X] for one, and a list or an array (n, time, features) for several."
+            )
+        X = check_array(X, dtype="numeric", order="C", ensure_all_finite="allow-nan")
         if probe.sample_shape_[1] > 1 and X.shape[1] != math.prod(probe.sample_shape_):
             raise ValueError(
                 f"X has {X.shape[1]} columns, but {type(probe).__name__} is expecting sequences "

@@ -31,14 +31,17 @@ def flat_rows(X):
 
 
 def read_container(estimator, X, *, reset, finite=True):
-    """Rows of what scikit-learn reads: arrays, lists, tables; what it refuses is refused."""
+    """Rows of what scikit-learn reads: arrays, lists, tables; what it refuses is refused.
+
+    Numbers keep their type: what float32 does not hold is lost only once a centre is taken off.
+    """
     return validate_data(
-        estimator, X, reset=reset, dtype=np.float32, order="C", ensure_all_finite=finite
+        estimator, X, reset=reset, dtype="numeric", order="C", ensure_all_finite=finite
     )
 
 
 def read_memmap(estimator, X, *, reset, finite=True):
-    """A memory map as it is, checked chunk by chunk: real, not empty, `finite` also as float32."""
+    """A memory map as it is, checked chunk by chunk: real, not empty, `finite`."""
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X is a memory map of dtype {X.dtype}; real numbers are needed.")
@@ -48,7 +51,6 @@ def read_memmap(estimator, X, *, reset, finite=True):
         )
     if X.dtype.kind == "f":
         for start in range(0, X.shape[0], CHUNK_ROWS):
-            with np.errstate(over="ignore"):
-                chunk = np.asarray(X[start : start + CHUNK_ROWS], dtype=np.float32)
+            chunk = np.asarray(X[start : start + CHUNK_ROWS])
             assert_all_finite(chunk, allow_nan=finite == "allow-nan", input_name="X")
     return X

@@ -30,12 +30,12 @@ def _depth(x):
 
 
 def padded_rows(X):
-    """Return sequences as float32 rows (n, time * features), and (time, features).
+    """Return sequences as rows (n, time * features), and (time, features).
 
     Parameters
     ----------
     X : ndarray of shape (n, time, features), or list of arrays (time, features) or (time,)
-        A 3-D array of float32 is not copied.
+        A 3-D array is not copied; others become float32, or float64 where some are.
 
     Raises
     ------
@@ -55,7 +55,8 @@ def padded_rows(X):
     shape = max(len(x) for x in sequences), widths[0]
     if 0 in shape:
         raise ValueError("The sequences of X have no steps, or no features.")
-    rows = np.full((len(sequences), *shape), np.nan, dtype=np.float32)
+    dtype = np.result_type(np.float32, *{x.dtype for x in sequences})
+    rows = np.full((len(sequences), *shape), np.nan, dtype=dtype)
     for row, x in zip(rows, sequences, strict=True):
         row[: len(x)] = x
     return rows.reshape(len(rows), -1), shape
@@ -63,7 +64,9 @@ def padded_rows(X):
 
 def _sequence(x, i):
     try:
-        x = np.asarray(x, dtype=np.float32)
+        x = np.asarray(x)
+        if x.dtype.kind not in "biuf":
+            x = x.astype(np.float64)
     except (TypeError, ValueError) as exc:
         raise ValueError(f"Sequence {i} of X is no array of numbers: {exc}") from exc
     if x.ndim == 1:
@@ -87,10 +90,9 @@ def check_padding(rows, n_features):
         If a sequence has no valid step, NaN before its end or in a part of a step, or infinity.
     """
     for start in range(0, len(rows), CHUNK_ROWS):
-        with np.errstate(over="ignore"):
-            chunk = np.asarray(rows[start : start + CHUNK_ROWS], dtype=np.float32)
+        chunk = np.asarray(rows[start : start + CHUNK_ROWS])
         if np.isinf(chunk).any():
-            raise ValueError("Input X contains infinity or a value too large for float32.")
+            raise ValueError("Input X contains infinity.")
         missing = np.isnan(chunk.reshape(len(chunk), -1, n_features))
         steps = missing.any(axis=2)
         faults = {

@@ -25,7 +25,6 @@ import copy
 import dataclasses
 import numbers
 import os
-import warnings
 
 import numpy as np
 import torch
@@ -49,6 +48,7 @@ from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepresentation, decode
 from sklearn_deepcluster.representation._encoders import BaseEncoder
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
+from sklearn_deepcluster.utils._warnings import warn_user
 
 
 class BaseDeepClusterer(ClusterMixin, TorchEstimator):
@@ -116,7 +116,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         Centres in the embedding.
 
     module_ : torch.nn.Module
-        The encoder, with ``encode``; it works on X / ``scale_``.
+        The encoder, with ``encode``; it works on (X - ``center_``) / ``scale_``.
 
     embedding_variance_ : float
         Total variance of the training embedding.
@@ -254,11 +254,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         self._become(self._best_run(runs).fitted)
         n_empty = self.n_clusters - len(np.unique(self.labels_))
         if n_empty:
-            warnings.warn(
-                f"{n_empty} of {self.n_clusters} clusters are empty.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+            warn_user(f"{n_empty} of {self.n_clusters} clusters are empty.", ConvergenceWarning)
         return self
 
     def _read(self, X, *, reset):
@@ -304,12 +300,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             if not self._keeps_decoder:
                 module.decoder = None
             kept = network.reconstruction
-            first = First(module, self.scale_, self.n_components_, reconstruction=kept)
+            first = First(module, self._standard(), self.n_components_, reconstruction=kept)
         else:
             first = network.first(samples, network_seed, self)
             settings = self.get_params(deep=False)
             first.module = self._adapt(first.module, settings, generator(network_seed))
-        rows = Rows(samples.X, scale=first.scale, device=trainer.device)
+        rows = Rows(samples.X, standard=first.standard, device=trainer.device)
         task = Task(
             module=first.module.to(trainer.device),
             n_components=first.n_components,
@@ -346,7 +342,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             "history_": history,
             "loss_": history["loss"][-1],
             "n_iter_": len(history["loss"]),
-            "scale_": first.scale,
+            "center_": first.standard.center,
+            "scale_": first.standard.scale,
             "n_components_": first.n_components,
             "embedding_variance_": variance,
             **head,

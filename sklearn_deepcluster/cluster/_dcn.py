@@ -132,7 +132,7 @@ class DCN(BaseDeepClusterer):
         How many rows each centre is the mean of, `count_init` included.
 
     module_ : torch.nn.Module
-        The autoencoder, with ``encode`` and ``decode``; it works on X / ``scale_``.
+        The autoencoder, with ``encode`` and ``decode``; it works on (X - ``center_``) / ``scale_``.
 
     history_ : dict of lists
         Per epoch: "loss", "reconstruction", "distance", "label_change"; and "pretraining_loss" per

@@ -100,7 +100,7 @@ class DEPICT(BaseDeepClusterer):
         Mean embedding of each cluster.
 
     module_ : torch.nn.Module
-        The autoencoder, with ``encode`` and ``decode``; it works on X / ``scale_``.
+        The autoencoder, with ``encode`` and ``decode``; it works on (X - ``center_``) / ``scale_``.
 
     history_ : dict of lists
         Per epoch, warm-up included: "loss", "cross_entropy", "reconstruction", "hidden" where

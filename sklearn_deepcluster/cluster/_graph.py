@@ -24,8 +24,8 @@ on the given one; equal rows start in one cluster; where the graph falls apart i
 than clusters, the smallest joins the nearest.
 """
 
+import math
 import numbers
-import warnings
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -35,10 +35,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_deepcluster._engine import Standard, learn_standard
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._merger import Merger
+from sklearn_deepcluster.utils._pickles import VersionedPickle
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+from sklearn_deepcluster.utils._warnings import warn_user
 
 # Weights of the nearest neighbours must not vanish: the width of the kernel is doubled until the
 # farthest of them is above this.
@@ -52,7 +55,7 @@ _STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01, "modularity": 0.0}
 _FINE_PER_CLUSTER = 30
 
 
-class GraphAgglomerative(ClusterMixin, BaseEstimator):
+class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     """Agglomeration on a graph of nearest neighbours.
 
     Starts from the connected components of the 1-nearest-neighbour graph and merges the two
@@ -92,7 +95,16 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         Number of clusters that the merging started from.
 
     kernel_width_ : float
-        The width s.
+        The width s, of X in its learned unit: in units of ``scale_`` squared.
+
+    center_ : ndarray of shape (n_features,)
+        What is subtracted from X: its background or its mean row; see ``Autoencoder``.
+
+    scale_ : float
+        Divisor of what is left, a power of two.
+
+    sample_shape_ : tuple of int
+        Shape of one sample as given to ``fit``.
 
     n_features_in_ : int
         Number of features.
@@ -168,7 +180,8 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
             If X or a parameter is not valid.
         """
         samples = read(self, X, reset=True)
-        X = _rows_of(samples)
+        standard = _standard_of(samples.X)
+        X = _rows_of(samples, standard)
         n = len(X)
         if n < self.n_clusters:
             raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
@@ -186,16 +199,21 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         labels = np.empty(n, dtype=np.int64)
         labels[order] = sorted_labels
         vars(self).pop("feature_names_in_", None)
-        fitted = {name: v for name, v in samples.fitted.items() if name != "sample_shape_"}
         vars(self).update(
-            fitted, **learned, labels_=labels, _X=X, _search=search, _labels=sorted_labels
+            samples.fitted,
+            **learned,
+            center_=standard.center,
+            scale_=standard.scale,
+            labels_=labels,
+            _X=X,
+            _search=search,
+            _labels=sorted_labels,
         )
         n_found = len(first)
         if n_found < self.n_clusters:
-            warnings.warn(
+            warn_user(
                 f"X has {n_found} distinct rows, fewer than n_clusters={self.n_clusters}.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 
@@ -229,7 +247,7 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
             A training sample has its own cluster, so on the training data it is ``labels_``.
         """
         check_is_fitted(self, "labels_")
-        X = _rows_of(read(self, X, reset=False))
+        X = _rows_of(read(self, X, reset=False), Standard(self.center_, self.scale_))
         neighbors = self._search.kneighbors(X, return_distance=False)
         distances = _squared_distances(X, self._X, neighbors)
         # Relative to the nearest: far from the data all weights would vanish.
@@ -249,9 +267,15 @@ class GraphAgglomerative(ClusterMixin, BaseEstimator):
         return found
 
 
-def _rows_of(samples):
+def _standard_of(X):
+    """A centre, and a scale that is a power of two: it rounds nothing, so ties stay ties."""
+    standard = learn_standard(X)
+    return Standard(standard.center, 2.0 ** round(math.log2(standard.scale)))
+
+
+def _rows_of(samples, standard):
     """Rows as float32; -0.0, which has other bytes than 0.0, becomes 0.0."""
-    return np.asarray(samples.X, dtype=np.float32) + 0
+    return standard.apply(samples.X) + 0
 
 
 def _weights(distances, width):
@@ -279,12 +303,11 @@ def _join_pieces(merger, X, n_clusters):
     members = merger.members()
     sizes = {c: len(rows) for c, rows in members.items()}
     means = {c: X[rows].mean(axis=0, dtype=np.float64) for c, rows in members.items()}
-    warnings.warn(
+    warn_user(
         f"The graph of neighbours falls into {len(means)} pieces, more than "
         f"n_clusters={n_clusters}; the smallest were joined to the nearest. A larger "
         "n_neighbors connects more.",
         ConvergenceWarning,
-        stacklevel=5,
     )
     while len(means) > n_clusters:
         smallest = min(means, key=lambda c: (sizes[c], c))

@@ -30,7 +30,7 @@ class IDEC(DEC):
     Attributes
     ----------
     module_ : torch.nn.Module
-        The autoencoder, with ``encode`` and ``decode``; it works on X / ``scale_``.
+        The autoencoder, with ``encode`` and ``decode``; it works on (X - ``center_``) / ``scale_``.
 
     history_ : dict of lists
         Per round: "loss", "kl", "reconstruction", "label_change" (from the second refresh on); and

@@ -2,7 +2,6 @@
 
 import dataclasses
 import numbers
-import warnings
 
 import torch
 
@@ -14,6 +13,7 @@ from sklearn_deepcluster.kernels import (
     spectrum_subset,
 )
 from sklearn_deepcluster.kernels._subset import REFERENCE_ROWS
+from sklearn_deepcluster.utils._warnings import warn_user
 
 # Greatest kernel matrix that is stored; beyond, a subset or blocks must be asked for.
 MAX_KERNEL_GIB = 2.0
@@ -112,10 +112,9 @@ class KernelSettings:
                 f"sigma is too small: {what.lower()} {len(connected)} of {len(operator)} rows "
                 f"have a neighbour; n_clusters={self.n_clusters}. Raise sigma or sigma_scale."
             )
-        warnings.warn(
+        warn_user(
             f"{what} {len(operator) - len(connected)} of {len(operator)} rows have no "
             "neighbours: they take no part in the training and join the nearest cluster.",
             UserWarning,
-            stacklevel=7,  # the caller of fit
         )
         return connected

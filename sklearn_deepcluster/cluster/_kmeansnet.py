@@ -122,7 +122,8 @@ class KMeansNet(BaseDeepClusterer):
         `normalize` as it was fitted.
 
     module_ : torch.nn.Module
-        The network, with ``encode`` and, for "tell", ``decode``; it works on X / ``scale_``.
+        The network, with ``encode`` and, for "tell", ``decode``; it works on
+        (X - ``center_``) / ``scale_``.
 
     history_ : dict of lists
         Per round: "loss" and "label_change" (of "tell" every second one, from the third on);

@@ -146,7 +146,8 @@ class KNet(BaseDeepClusterer):
         The `lam` that was fitted with.
 
     module_ : torch.nn.Module
-        The encoder, with ``encode`` (and ``decode`` with `lam`); it works on X / ``scale_``.
+        The encoder, with ``encode`` (and ``decode`` with `lam`); it works on
+        (X - ``center_``) / ``scale_``.
 
     history_ : dict of lists
         Per `update_interval` steps: "loss", "hsic" (with U as it was), with `lam`

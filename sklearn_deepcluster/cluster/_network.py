@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_deepcluster._engine import generator, root_mean_square
+from sklearn_deepcluster._engine import Standard, generator, learn_standard
 from sklearn_deepcluster.nn import AutoencoderModule
 from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepresentation
 from sklearn_deepcluster.representation._cache import fit_cached
@@ -29,8 +29,8 @@ class First:
     ----------
     module : AutoencoderModule
         Its own, to be trained.
-    scale : float
-        Divisor of the rows that it works on.
+    standard : Standard
+        The unit of the rows that it works on.
     n_components : int
     reconstruction : nn.Module or None
         The loss that it was trained with.
@@ -39,7 +39,7 @@ class First:
     """
 
     module: nn.Module
-    scale: float
+    standard: Standard
     n_components: int
     reconstruction: nn.Module | None = None
     losses: list | None = None
@@ -153,7 +153,7 @@ class TrainedNetwork(FrozenNetwork):
 
 def _first(fitted, module):
     losses = list(fitted.history_["loss"])
-    return First(module, fitted.scale_, fitted.n_components_, fitted._loss(), losses)
+    return First(module, fitted._standard(), fitted.n_components_, fitted._loss(), losses)
 
 
 class UserNetwork:
@@ -162,6 +162,7 @@ class UserNetwork:
     reconstruction = None
     draws_globally = True
     losses = None
+    center = "auto"
 
     def __init__(self, given, sequential):
         self.given, self.sequential = given, sequential
@@ -183,7 +184,8 @@ class UserNetwork:
             made, self.built = kept[1], None
         else:
             made = self._build(samples, seed)
-        return First(made[0], root_mean_square(samples.X), made[1], losses=self.losses)
+        standard = learn_standard(samples.X, made[0].input_shape, center=self.center)
+        return First(made[0], standard, made[1], losses=self.losses)
 
     def build(self, form):
         return self.built[1][0] if self.built else self._build(form, seed=0)[0]
@@ -200,6 +202,7 @@ class DescribedNetwork(UserNetwork):
 
     def __init__(self, description):
         super().__init__(description, description.sequential)
+        self.center = description.center
 
     def check(self, samples, seed):
         self.given._validate_params()
@@ -218,6 +221,7 @@ class DataThemselves(UserNetwork):
 
     draws_globally = False
     losses = (0.0,)
+    center = None
 
     def __init__(self):
         super().__init__(None, sequential=False)

@@ -96,9 +96,8 @@ class Task:
 
     def with_rows(self, chosen):
         """The task with these rows alone."""
-        rows = self.rows
-        subset = np.asarray(rows.X[chosen.numpy()], dtype=np.float32)
-        return dataclasses.replace(self, rows=Rows(subset, scale=rows.scale, device=rows.device))
+        subset = np.asarray(self.rows.X[chosen.numpy()])
+        return dataclasses.replace(self, rows=self.rows.like(subset))
 
     def train(self, objective, *, rounds, schedule=(), **options):
         """Train module and objective for up to `rounds` rounds; return their history.

@@ -199,7 +199,7 @@ def importance(model, module, rows, index, cluster):
     with evaluating(evidence), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting backward hooks", UserWarning)
         found = _guided_backprop()(evidence).attribute(x.requires_grad_(), target=int(cluster))
-    return found.cpu().numpy() / rows.scale
+    return found.cpu().numpy() / rows.standard.scale
 
 
 class _Evidence(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_array
 
-from sklearn_deepcluster._engine import Callback, Rows
+from sklearn_deepcluster._engine import Callback
 from sklearn_deepcluster._input import flat_rows, is_sequences, padded_rows
 from sklearn_deepcluster.cluster._companion import WithCompanion
 from sklearn_deepcluster.inspection._common import (
@@ -92,7 +92,7 @@ class KernelTrace(Callback):
         self.width_ = kernel_width(objective, self.sigma_scale, self.bandwidth)
         rows = dataset_train.rows
         X = self._flat(module, rows.n_features)
-        self.x_ = Rows(X, scale=rows.scale, device=rows.device).take(torch.arange(len(X)))
+        self.x_ = rows.like(X).take(torch.arange(len(X)))
         self.labels_ = None
         if self.y is not None:
             labels = checked_labels(X, self.y)

@@ -1,7 +1,5 @@
 """Prediction strength: how well clusters found in one half of the data predict the other half."""
 
-import warnings
-
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -11,6 +9,7 @@ from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import Bunch, indexable
 
 from sklearn_deepcluster.metrics._space import final_step
+from sklearn_deepcluster.utils._warnings import warn_user
 
 
 def prediction_strength(estimator, X, *, cv=2, n_jobs=None, random_state=None):
@@ -232,11 +231,10 @@ def select_n_clusters(cv_results, *, threshold=0.8, param=None):
     strength = np.where(np.isnan(strength), -np.inf, strength)  # candidates that failed
     strong = strength >= threshold
     if not strong.any():
-        warnings.warn(
+        warn_user(
             f"No candidate has a prediction strength of {threshold}: the strongest is chosen, "
             f"with {strength.max():.3f}.",
             UserWarning,
-            stacklevel=2,
         )
         return int(np.argmax(strength))
     eligible = counts == counts[strong].max()

@@ -109,6 +109,7 @@ class Autoencoder(BaseAutoencoder):
         tied=False,
         layerwise_epochs=0,
         module=None,
+        center="auto",
         scale="auto",
         max_epochs=50,
         min_steps=2000,
@@ -135,6 +136,7 @@ class Autoencoder(BaseAutoencoder):
         self.tied = tied
         self.layerwise_epochs = layerwise_epochs
         self.module = module
+        self.center = center
         self.scale = scale
         self.max_epochs = max_epochs
         self.min_steps = min_steps

@@ -16,15 +16,17 @@ from sklearn_deepcluster._engine import (
     draw_seed,
     generator,
     inference_device,
+    learn_standard,
     map_blocks,
     random_stream,
-    root_mean_square,
     seeded_global_rng,
 )
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
 from sklearn_deepcluster.losses import ReconstructionLoss
 from sklearn_deepcluster.nn import Dropout, MaskingNoise, stages
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
+
+CENTER = [StrOptions({"auto", "mean"}), None]
 
 
 def n_epochs(n_samples, batch_size, max_epochs, min_steps):
@@ -94,9 +96,16 @@ class BaseRepresentation(TorchEstimator):
 
     Parameters
     ----------
+    center : {"auto", "mean"} or None
+        What is subtracted from X, so that an offset does not matter. "mean" is the mean row, or,
+        where a convolutional network reads images, the mean of each channel. "auto" is the mean,
+        too, but where X has a background, that is what becomes zero: a value that makes a quarter
+        of all values, such as the paper of written digits or the zeros of counts. None switches
+        it off.
+
     scale : "auto", float or None
-        X is divided by it. "auto" is the root mean square of all training values, so the unit
-        of X does not matter; None switches it off.
+        X is then divided by it. "auto" is the root mean square of all training values, so the
+        unit of X does not matter; None switches it off.
 
     max_epochs : int
         Passes over the data.
@@ -113,6 +122,7 @@ class BaseRepresentation(TorchEstimator):
 
     _parameter_constraints = {
         **TRAINING_CONSTRAINTS,
+        "center": CENTER,
         "scale": [StrOptions({"auto"}), Interval(numbers.Real, 0, None, closed="neither"), None],
         "max_epochs": POSITIVE_INT,
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
@@ -155,13 +165,19 @@ class BaseRepresentation(TorchEstimator):
         if resume:
             state = self._fitted_state()
             # A copy, so that a training that fails leaves the fitted one as it is.
-            module, scale = copy.deepcopy(self.module_), self.scale_
+            module, standard = copy.deepcopy(self.module_), self._standard()
         else:
             module, n_components = self._build(samples, seed)
-            automatic = self.scale == "auto"
-            scale = root_mean_square(samples.X) if automatic else (self.scale or 1.0)
-            state = {**samples.fitted, "scale_": scale, "n_components_": n_components}
-        rows = Rows(samples.X, scale=scale, device=trainer.device)
+            standard = learn_standard(
+                samples.X, module.input_shape, center=self.center, scale=self.scale
+            )
+            state = {
+                **samples.fitted,
+                "center_": standard.center,
+                "scale_": standard.scale,
+                "n_components_": n_components,
+            }
+        rows = Rows(samples.X, standard=standard, device=trainer.device)
         # Built on the CPU whatever the device, so that a seed means the same start everywhere.
         module.to(trainer.device)
         history = [] if resume else self._pretrain(module, rows, trainer, draw_seed(stream))
@@ -212,7 +228,7 @@ class BaseAutoencoder(BaseRepresentation):
 
     output_activation : str
         Activation of the reconstruction, from the same list. "sigmoid" is for data in
-        [0, 1] and needs ``scale=None``.
+        [0, 1] and needs ``center=None, scale=None``.
 
     noise : float
         Fraction of entries that are corrupted during training, in [0, 1).
@@ -228,7 +244,7 @@ class BaseAutoencoder(BaseRepresentation):
     Attributes
     ----------
     module_ : torch.nn.Module
-        The network, with ``encode`` and ``decode``; it works on X / ``scale_``.
+        The network, with ``encode`` and ``decode``; it works on (X - ``center_``) / ``scale_``.
     """
 
     _parameter_constraints = {
@@ -301,7 +317,8 @@ class BaseAutoencoder(BaseRepresentation):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), float32
-            In the units of the training data; image arrays come back as images.
+            In the units of the training data; image arrays come back as images. float64 where the
+            centre is so large that float32 would lose digits.
         """
         check_is_fitted(self, "module_")
         return decode(self, Z)
@@ -337,7 +354,7 @@ def decode(estimator, Z):
     device = inference_device(estimator.device)
     module = estimator.module_.to(device)
     X = map_blocks(module.decode, Rows(Z, device=device)).numpy()
-    X *= np.float32(estimator.scale_)
+    X = estimator._standard().undo(X)
     return X.reshape(len(X), *estimator.sample_shape_)
 
 

@@ -1,13 +1,24 @@
 """Fitted representations, cached on disk."""
 
+import inspect
 import os
+import pickle
+import types
 
 import filelock
 import joblib
+import torch
+from sklearn.base import BaseEstimator
+
+from sklearn_deepcluster._engine import Callback, draw_seed, random_stream
+from sklearn_deepcluster._version import __version__
 
 
 def fit_cached(representation, samples, memory, verbose):
     """Fit a representation, or take the equal one that was fitted before.
+
+    Equal are those with the same parameters, network (its structure, code and first weights), data
+    and versions. What is stored are weights and numbers, no code.
 
     Parameters
     ----------
@@ -21,23 +32,97 @@ def fit_cached(representation, samples, memory, verbose):
     Returns
     -------
     representation : fitted BaseRepresentation
+
+    Raises
+    ------
+    ValueError
+        If a parameter cannot be told from another, as it cannot be pickled.
     """
+    representation.set_params(verbose=verbose)
+    representation._validate_params()
     if memory is None or isinstance(memory, (str, os.PathLike)):
         memory = joblib.Memory(memory, verbose=0)
     location = getattr(memory, "location", None)
     if location is None:
-        return _fit(None, representation, samples, verbose)
-    key = joblib.hash((representation, samples.X, samples.sample_shape), coerce_mmap=True)
-    fit = memory.cache(_fit, ignore=["representation", "samples", "verbose"])
+        representation._become(representation._fit_samples(samples))
+        return representation
+    seed = draw_seed(random_stream(representation.random_state))
+    module = representation._build(samples, seed)[0]
+    key = _key(representation, module, samples)
+    fit = memory.cache(_fit, ignore=["representation", "samples"])
     os.makedirs(location, exist_ok=True)
     # Parallel candidates wait for the first instead of fitting the same.
     with filelock.FileLock(os.path.join(location, f"{key}.lock")):
-        return fit(key, representation, samples, verbose)
-
-
-def _fit(key, representation, samples, verbose):
-    """Fit; `key` stands for all that the result depends on."""
-    representation.set_params(verbose=verbose)
-    representation._validate_params()
-    representation._become(representation._fit_samples(samples))
+        state = fit(key, representation, samples)
+    module.load_state_dict(state["module_"])
+    representation._become(state | {"module_": module.eval()})
     return representation
+
+
+def _fit(key, representation, samples):
+    """Fitted state, with weights for the module; `key` stands for all that it depends on."""
+    state = representation._fit_samples(samples)
+    return state | {"module_": state["module_"].cpu().state_dict()}
+
+
+def _key(representation, module, samples):
+    params = representation.get_params(deep=False)
+    for name in ("module", "verbose"):
+        params.pop(name, None)
+    network = [(name, _described(type(part)), str(part)) for name, part in module.named_modules()]
+    weights = {name: weight.numpy() for name, weight in module.state_dict().items()}
+    versions = __version__, torch.__version__
+    what = (type(representation).__name__, _described(params), network, weights, versions)
+    try:
+        return joblib.hash((what, samples.X, samples.sample_shape), coerce_mmap=True)
+    except (pickle.PicklingError, TypeError, AttributeError) as exc:
+        names = sorted(name for name, value in params.items() if not _hashable(_described(value)))
+        raise ValueError(
+            f"memory= cannot tell {', '.join(names) or 'this'} of {type(representation).__name__} "
+            f"from another, as it cannot be pickled ({type(exc).__name__})."
+        ) from None
+
+
+def _hashable(value):
+    try:
+        joblib.hash(value)
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _described(value):
+    """`value` with code in the place of functions and classes, which pickle knows by name alone."""
+    if isinstance(value, dict):
+        return {key: _described(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_described(item) for item in value]
+    if isinstance(value, types.FunctionType):
+        held = [cell.cell_contents for cell in value.__closure__ or ()]
+        return _named(value), _code(value.__code__), _described([value.__defaults__, held])
+    if isinstance(value, type):
+        return [_described_class(cls) for cls in value.__mro__]
+    if isinstance(value, BaseEstimator):
+        return _described(type(value)), _described(value.get_params(deep=False))
+    if isinstance(value, Callback):
+        return _described(type(value)), _described(vars(value))
+    return value
+
+
+def _described_class(cls):
+    """Its name, and the code of what a user has written."""
+    library = cls.__module__.partition(".")[0]
+    if library in ("builtins", "torch", "skorch", "sklearn", __name__.partition(".")[0]):
+        return _named(cls)
+    methods = {n: f for n, f in vars(cls).items() if inspect.isfunction(f)}
+    return _named(cls), {name: _code(function.__code__) for name, function in methods.items()}
+
+
+def _named(value):
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def _code(code):
+    """What a code object does, without where it stands."""
+    constants = [_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    return code.co_code, constants, code.co_names, code.co_varnames

@@ -155,6 +155,7 @@ class ContextPredictor(BaseRepresentation):
         activation="relu",
         patch_size="auto",
         jitter="auto",
+        center="auto",
         scale="auto",
         max_epochs=20,
         min_steps=2000,
@@ -178,6 +179,7 @@ class ContextPredictor(BaseRepresentation):
         self.activation = activation
         self.patch_size = patch_size
         self.jitter = jitter
+        self.center = center
         self.scale = scale
         self.max_epochs = max_epochs
         self.min_steps = min_steps

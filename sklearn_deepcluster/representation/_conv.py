@@ -106,6 +106,7 @@ class ConvAutoencoder(BaseAutoencoder):
         noise_kind="masking",
         hidden_weight=0.0,
         layerwise_epochs=0,
+        center="auto",
         scale="auto",
         max_epochs=50,
         min_steps=2000,
@@ -132,6 +133,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.noise_kind = noise_kind
         self.hidden_weight = hidden_weight
         self.layerwise_epochs = layerwise_epochs
+        self.center = center
         self.scale = scale
         self.max_epochs = max_epochs
         self.min_steps = min_steps

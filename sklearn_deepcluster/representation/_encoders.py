@@ -18,7 +18,7 @@ from sklearn_deepcluster.nn import (
     block_mlp,
     block_sides,
 )
-from sklearn_deepcluster.representation._base import check_widths, image_shape
+from sklearn_deepcluster.representation._base import CENTER, check_widths, image_shape
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
 # Sides below the first are resized to the second: 16 pixels leave nothing after two blocks.
@@ -68,6 +68,9 @@ class MLPEncoder(BaseEncoder):
     activation : str, default="relu"
         "relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid" or "identity".
 
+    center : {"auto", "mean"} or None, default="auto"
+        What is subtracted from X; see :class:`Autoencoder`.
+
     See Also
     --------
     ConvEncoder : For images.
@@ -81,15 +84,24 @@ class MLPEncoder(BaseEncoder):
     """
 
     _parameter_constraints = {
+        "center": CENTER,
         "hidden_layer_sizes": ["array-like"],
         "n_components": POSITIVE_INT,
         "activation": [StrOptions(set(ACTIVATIONS))],
     }
 
-    def __init__(self, *, hidden_layer_sizes=(500, 500), n_components=100, activation="relu"):
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes=(500, 500),
+        n_components=100,
+        activation="relu",
+        center="auto",
+    ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_components = n_components
         self.activation = activation
+        self.center = center
 
     def build(self, n_features, sample_shape, rng):
         widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)
@@ -125,6 +137,9 @@ class ConvEncoder(BaseEncoder):
     activation : str, default="relu"
         "relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid" or "identity".
 
+    center : {"auto", "mean"} or None, default="auto"
+        What is subtracted from X; see :class:`Autoencoder`.
+
     See Also
     --------
     MLPEncoder : For tabular data.
@@ -143,6 +158,7 @@ class ConvEncoder(BaseEncoder):
     """
 
     _parameter_constraints = {
+        "center": CENTER,
         "n_components": POSITIVE_INT,
         "sample_shape": ["array-like", None],
         "filters": ["array-like"],
@@ -160,6 +176,7 @@ class ConvEncoder(BaseEncoder):
         kernel_sizes=(5, 3),
         resize="auto",
         activation="relu",
+        center="auto",
     ):
         self.n_components = n_components
         self.sample_shape = sample_shape
@@ -167,6 +184,7 @@ class ConvEncoder(BaseEncoder):
         self.kernel_sizes = kernel_sizes
         self.resize = resize
         self.activation = activation
+        self.center = center
 
     def build(self, n_features, sample_shape, rng):
         filters = check_widths("filters", self.filters)
@@ -223,6 +241,9 @@ class GRUEncoder(BaseEncoder):
         (time, features) of a sequence, where rows of X are flat and shorter sequences are padded
         with NaN at the end. None reads a flat row as a sequence of numbers.
 
+    center : {"auto", "mean"} or None, default="auto"
+        What is subtracted from X; see :class:`Autoencoder`.
+
     See Also
     --------
     RDDC : Clusters sequences by this network.
@@ -241,6 +262,7 @@ class GRUEncoder(BaseEncoder):
     """
 
     _parameter_constraints = {
+        "center": CENTER,
         "hidden_size": POSITIVE_INT,
         "n_layers": POSITIVE_INT,
         "n_components": POSITIVE_INT,
@@ -248,11 +270,14 @@ class GRUEncoder(BaseEncoder):
     }
     sequential = True
 
-    def __init__(self, *, hidden_size=32, n_layers=2, n_components=100, sample_shape=None):
+    def __init__(
+        self, *, hidden_size=32, n_layers=2, n_components=100, sample_shape=None, center="auto"
+    ):
         self.hidden_size = hidden_size
         self.n_layers = n_layers
         self.n_components = n_components
         self.sample_shape = sample_shape
+        self.center = center
 
     def build(self, n_features, sample_shape, rng):
         per_step = sample_shape[-1]

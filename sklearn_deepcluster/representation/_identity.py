@@ -35,8 +35,8 @@ class IdentityAutoencoder(BaseAutoencoder):
         paper, which leaves an error; the parameters of training are for this one.
 
     scale : "auto", float or None
-        X is divided by it. "auto" is the root mean square of all training values, so the unit
-        of X does not matter; of standardised data it is 1. None switches it off.
+        X is then divided by it. "auto" is the root mean square of all training values, so the
+        unit of X does not matter; of standardised data it is 1. None switches it off.
 
     net_params : dict
         More parameters of the inner skorch net, such as ``{"optimizer__weight_decay": 1e-4}``.
@@ -74,7 +74,7 @@ class IdentityAutoencoder(BaseAutoencoder):
     >>> from sklearn_deepcluster import IdentityAutoencoder
     >>> X = load_iris().data
     >>> identity = IdentityAutoencoder(random_state=0).fit(X)
-    >>> bool(np.allclose(identity.transform(X) * identity.scale_, X, atol=1e-5))
+    >>> bool(np.allclose(identity.transform(X) * identity.scale_ + identity.center_, X, atol=1e-5))
     True
     """
 
@@ -97,6 +97,7 @@ class IdentityAutoencoder(BaseAutoencoder):
         *,
         hidden_layer_sizes=None,
         start="identity",
+        center="auto",
         scale="auto",
         max_epochs=50,
         min_steps=2000,
@@ -114,6 +115,7 @@ class IdentityAutoencoder(BaseAutoencoder):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.start = start
+        self.center = center
         self.scale = scale
         self.max_epochs = max_epochs
         self.min_steps = min_steps

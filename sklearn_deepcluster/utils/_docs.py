@@ -119,6 +119,7 @@ _LAST = (
     "history_",
     "loss_",
     "n_iter_",
+    "center_",
     "scale_",
     "embedding_variance_",
     "n_components_",

@@ -54,6 +54,7 @@ BAD_TRAINING = {
 
 BAD_NETWORK = {
     "n_components": [0, -1, 1.5, None],
+    "center": ["median", 0.0, True],
     "scale": [0, -1.0, "unit", np.nan],
     "noise": [-0.1, 1.0, None],
     "noise_kind": ["gaussian", None],

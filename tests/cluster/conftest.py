@@ -27,6 +27,7 @@ def small_autoencoder(**params):
         "hidden_layer_sizes": (16,),
         "n_components": 3,
         "noise": 0.0,
+        "center": None,  # an embedding that leaves the methods something to do
         "max_epochs": 20,
         "min_steps": 0,
         "batch_size": 30,

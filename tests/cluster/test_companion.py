@@ -23,6 +23,7 @@ from sklearn_deepcluster.cluster._dec import ClusteringLoss
 from sklearn_deepcluster.cluster._softmax import SoftmaxClusteringLoss
 from sklearn_deepcluster.losses import student_t_log_assignment
 from sklearn_deepcluster.nn import Exposing
+from tests._instances import network_input
 from tests.cluster.conftest import small_autoencoder
 
 N, K = 6, 3
@@ -241,7 +242,7 @@ def companion_of(model, X):
     """The companion of all rows at once, with the model's own assignments."""
     module = Exposing(model.module_, model.module_.taps)
     with torch.no_grad():
-        layers = module(torch.from_numpy(X / np.float32(model.scale_)))[2:]
+        layers = module(torch.from_numpy(network_input(model, X)))[2:]
     u = torch.from_numpy(model.predict_proba(X))
     return float(TensorCompanion(1.0, 2, sigma_scale=0.5)(u, layers))
 
@@ -255,7 +256,7 @@ def test_gradients_reach_the_layers_that_the_companion_sees(blobs):
     """Of the companion alone: they move the layers up to the last output, and the clusters."""
     X, _ = blobs
     model = quick(IDEC).fit(X)
-    module, x = model.module_, torch.from_numpy(X[:50] / np.float32(model.scale_))
+    module, x = model.module_, torch.from_numpy(network_input(model, X[:50]))
     objective = ClusteringLoss(torch.from_numpy(model.cluster_centers_), 1.0)
     targets = torch.from_numpy(model.predict_proba(X))
     both = WithCompanion(objective, TensorCompanion(1.0, 2))

@@ -30,6 +30,7 @@ from sklearn_deepcluster.cluster._start import LabelLoss
 from sklearn_deepcluster.kernels import batch_kernel
 from sklearn_deepcluster.losses import ddc_terms
 from sklearn_deepcluster.metrics import unsupervised_accuracy
+from tests._instances import network_input
 from tests.cluster.conftest import small_autoencoder
 
 
@@ -320,7 +321,7 @@ def test_the_clusters_of_the_start_are_learned(blobs):
     model = quick(init=Told(labels, []), callbacks=[watch]).fit(X)
     module, objective = watch.start
     with torch.no_grad():
-        z = module.eval().encode(torch.from_numpy(X / np.float32(model.scale_)))
+        z = module.eval().encode(torch.from_numpy(network_input(model, X)))
     assert np.mean(objective.assignments(z).argmax(1).numpy() == labels) > 0.97
 
 
@@ -328,7 +329,7 @@ def test_the_start_clusters_the_data_at_their_scale(blobs):
     X, y = blobs
     seen = []
     model = quick(init=Told(y, seen)).fit(X)
-    np.testing.assert_allclose(seen[0], X / np.float32(model.scale_), rtol=1e-6)
+    np.testing.assert_allclose(seen[0], network_input(model, X), rtol=1e-6)
 
 
 def test_the_start_clusters_the_embedding_of_an_autoencoder(blobs, frozen):
@@ -346,7 +347,7 @@ def test_the_start_sees_sequences_padded_with_zeros():
     params = {"init": Told(np.arange(12) % 2, seen), "max_epochs": 1, "min_steps": 1}
     model = RDDC(2, encoder=GRUEncoder(hidden_size=2, n_layers=1), **params, random_state=0).fit(X)
     np.testing.assert_allclose(
-        seen[0], np.nan_to_num(X.reshape(12, 8)) / np.float32(model.scale_), rtol=1e-6
+        seen[0], np.nan_to_num(network_input(model, X.reshape(12, 8))), rtol=1e-6
     )
 
 
@@ -362,7 +363,7 @@ def test_of_many_rows_the_start_sees_some(rows, bytes_, wide_rows, blobs, monkey
     seen = []
     model = quick(init=Told(y, seen)).fit(X)
     used = [row.tobytes() for row in seen[0]]
-    every = [row.tobytes() for row in (X * np.float32(1 / model.scale_)).astype(np.float32)]
+    every = [row.tobytes() for row in network_input(model, X)]
     places = [every.index(row) for row in used]
     assert len(places) == 40 and places == sorted(set(places))
     assert places != list(range(40))

@@ -14,6 +14,7 @@ from sklearn_deepcluster._engine import Rows, Trainer, generator
 from sklearn_deepcluster._engine._rows import shuffled_order
 from sklearn_deepcluster.cluster._task import Task
 from sklearn_deepcluster.nn import AutoencoderModule
+from tests._instances import network_input
 from tests.cluster.conftest import start_from
 
 CPU = torch.device("cpu")
@@ -129,7 +130,9 @@ def test_targets_are_sharpened_over_all_rows_at_every_refresh(frozen, blobs, spy
     dec = quick(frozen, callbacks=[spy], alpha=2.0).fit(X)
     assert len(spy.rounds) == dec.n_iter_ == 6
     for seen in spy.rounds:
-        q = soft_assignment(embed(seen["module"], X, dec.scale_), seen["centers"], alpha=2.0)
+        q = soft_assignment(
+            embed(seen["module"], network_input(dec, X)), seen["centers"], alpha=2.0
+        )
         np.testing.assert_allclose(seen["targets"], sharpened(q), rtol=1e-3, atol=1e-6)
     assert not torch.allclose(spy.rounds[0]["targets"], spy.rounds[1]["targets"])
 
@@ -148,7 +151,7 @@ def test_refreshes_embed_in_evaluation_mode(unfitted, blobs, spy, embed):
     X, _ = blobs
     dec = quick(unfitted.set_params(module=Noisy), callbacks=[spy]).fit(X)
     for seen in spy.rounds:
-        q = soft_assignment(embed(seen["module"], X, dec.scale_), seen["centers"])
+        q = soft_assignment(embed(seen["module"], network_input(dec, X)), seen["centers"])
         np.testing.assert_allclose(seen["targets"], sharpened(q), rtol=1e-3, atol=1e-6)
     # Pretraining: 20 epochs of 5 steps; clustering: 6 rounds of 5.
     assert int(dec.module_.encoder[1].num_batches_tracked) == 20 * 5 + 6 * 5
@@ -245,7 +248,7 @@ def test_labels_are_those_of_the_refresh_that_stopped_it(frozen, blobs, spy, emb
     dec = quick(frozen, tol=0.5, callbacks=[spy]).fit(X)
     assert dec.n_iter_ < 6
     last = spy.rounds[-1]
-    q = soft_assignment(embed(last["module"], X, dec.scale_), last["centers"])
+    q = soft_assignment(embed(last["module"], network_input(dec, X)), last["centers"])
     np.testing.assert_array_equal(dec.labels_, q.argmax(1))
     np.testing.assert_array_equal(dec.cluster_centers_, last["centers"])
 
@@ -326,7 +329,7 @@ def test_warm_start_goes_on_from_network_and_centres(unfitted, blobs, spy, embed
     centers, Z, score = dec.cluster_centers_.copy(), dec.transform(X), dec.score(X)
     dec.set_params(callbacks=[spy]).fit(X)
     np.testing.assert_array_equal(spy.rounds[0]["centers"], centers)
-    np.testing.assert_allclose(embed(spy.rounds[0]["module"], X, dec.scale_), Z, atol=1e-5)
+    np.testing.assert_allclose(embed(spy.rounds[0]["module"], network_input(dec, X)), Z, atol=1e-5)
     assert "pretraining_loss" not in dec.history_
     assert dec.score(X) > score
     with pytest.raises(ValueError, match="n_clusters"):

@@ -22,6 +22,7 @@ from sklearn_deepcluster.cluster._labels import match_classes
 from sklearn_deepcluster.cluster._softmax import SoftmaxClusteringLoss, SoftmaxRefresh
 from sklearn_deepcluster.cluster._start import nearest_mean_softmax
 from sklearn_deepcluster.losses import ReconstructionLoss, target_distribution
+from tests._instances import network_input
 from tests.cluster.conftest import small_autoencoder
 
 DENOISING = {"noise": 0.1, "noise_kind": "dropout", "hidden_weight": 0.1}
@@ -165,7 +166,7 @@ def test_targets_come_from_a_clean_pass_over_all_rows(frozen, blobs, spy):
     X, _ = blobs
     model = quick(frozen, callbacks=[spy], precision="float32").fit(X)
     assert len(spy.rounds) == model.n_iter_ == 6
-    scaled = torch.from_numpy(X / np.float32(model.scale_))
+    scaled = torch.from_numpy(network_input(model, X))
     for seen in spy.rounds[2:]:
         with torch.no_grad():
             z = seen["module"].encode(scaled)

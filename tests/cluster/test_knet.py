@@ -24,6 +24,7 @@ from sklearn_deepcluster.kernels import (
     leading_eigenvectors,
 )
 from sklearn_deepcluster.persistence import load_model, save_model
+from tests._instances import network_input
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def test_the_ascent_has_a_parameter_of_its_own(moons):
 def test_it_does_not_fall_below_its_initial_spectral_embedding(update):
     X, y = scale(load_wine().data), load_wine().target
     knet = KNet(3, update=update, random_state=0).fit(X)
-    operator = KernelOperator(torch.from_numpy(X / knet.scale_), knet.sigma_)
+    operator = KernelOperator(torch.from_numpy(network_input(knet, X)), knet.sigma_)
     u, values = leading_eigenvectors(operator, 3)
     kmeans = KMeans(3, n_init=10, random_state=0)
     spectral = [
@@ -159,7 +160,7 @@ def test_the_hsic_rises_and_u_follows(moons):
 def test_the_bandwidth_is_a_share_of_the_median_distance(moons):
     X, _ = moons
     knet = quick(sigma_scale=0.2, max_steps=1).fit(X)
-    assert knet.sigma_ == pytest.approx(0.2 * np.median(pdist(X / knet.scale_)), rel=1e-4)
+    assert knet.sigma_ == pytest.approx(0.2 * np.median(pdist(network_input(knet, X))), rel=1e-4)
     assert quick(sigma=0.5, sigma_scale=0.4, max_steps=1).fit(X).sigma_ == pytest.approx(0.2)
 
 

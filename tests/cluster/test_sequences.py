@@ -161,9 +161,11 @@ def test_more_padding_changes_nothing(cls, models, data):
 
 
 @SEQUENTIAL
-def test_the_scale_is_that_of_the_values_without_padding(cls, models, data):
+def test_centre_and_scale_are_those_of_the_values_without_padding(cls, models, data):
     values = np.concatenate(data[0]).astype(np.float64)
-    assert models[cls].scale_ == pytest.approx(np.sqrt((values**2).mean()), rel=1e-9)
+    np.testing.assert_allclose(models[cls].center_, values.mean(axis=0), rtol=1e-9)
+    rest = values - values.mean(axis=0)
+    assert models[cls].scale_ == pytest.approx(np.sqrt((rest**2).mean()), rel=1e-9)
 
 
 @SEQUENTIAL

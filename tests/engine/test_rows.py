@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_deepcluster._engine import BLOCK_SIZE, Rows, _rows, map_blocks, root_mean_square
+from sklearn_deepcluster._engine import BLOCK_SIZE, Rows, Standard, _rows, map_blocks
 from sklearn_deepcluster._engine._rows import Batch, Batches, shuffled_order
 from sklearn_deepcluster.nn import conv_encoder, mlp
 
@@ -27,7 +27,7 @@ def test_take_gives_scaled_float32_rows_and_leaves_the_data_alone(dtype, scale):
     X = table(20, dtype=dtype)
     X.setflags(write=False)
     index = torch.tensor([3, 0, 19, 3])
-    out = Rows(X, scale=scale).take(index)
+    out = Rows(X, standard=Standard(scale=scale)).take(index)
     assert out.dtype == torch.float32
     np.testing.assert_array_equal(out, X[[3, 0, 19, 3]].astype(np.float32) / np.float32(scale))
     out.fill_(-1)
@@ -38,7 +38,7 @@ def test_take_gives_scaled_float32_rows_and_leaves_the_data_alone(dtype, scale):
 def test_blocks_cover_the_rows_in_zero_padded_tensors_of_one_size(n):
     X = table(n)
     seen = np.zeros(n, dtype=int)
-    for where, block in Rows(X, scale=2.0).blocks():
+    for where, block in Rows(X, standard=Standard(scale=2.0)).blocks():
         size = where.stop - where.start
         assert block.shape == (BLOCK_SIZE, 3)
         np.testing.assert_array_equal(block[:size], X[where] / 2)
@@ -52,7 +52,10 @@ def test_a_memory_map_gives_the_same_rows(tmp_path):
     X.tofile(tmp_path / "x.bin")
     mapped = np.memmap(tmp_path / "x.bin", dtype=np.uint8, mode="r", shape=X.shape)
     index = torch.tensor([299, 5, 5])
-    assert torch.equal(Rows(mapped, scale=3).take(index), Rows(X, scale=3).take(index))
+    assert torch.equal(
+        Rows(mapped, standard=Standard(scale=3)).take(index),
+        Rows(X, standard=Standard(scale=3)).take(index),
+    )
     for (_, a), (_, b) in zip(Rows(mapped).blocks(), Rows(X).blocks(), strict=True):
         assert torch.equal(a, b)
 
@@ -73,7 +76,9 @@ def test_the_result_for_a_row_does_not_depend_on_the_others_bitwise(network, aut
     X = table(2 * BLOCK_SIZE + 7, d)
 
     def outputs(rows):
-        return map_blocks(net, Rows(rows, scale=100.0), autocast=autocast).numpy()
+        return map_blocks(
+            net, Rows(rows, standard=Standard(scale=100.0)), autocast=autocast
+        ).numpy()
 
     whole = outputs(X)
     assert whole.dtype == np.float32 and whole.shape == (len(X), 5)
@@ -166,24 +171,6 @@ def test_the_last_round_is_shorter_where_the_steps_run_out(steps, max_steps, siz
     rounds = [[index.tolist() for _, index in batches] for _ in sizes]
     assert [len(indices) for indices in rounds] == sizes
     assert sum(rounds, []) == [index.tolist() for _, index in whole]
-
-
-# --- scale
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.int16])
-def test_root_mean_square_equals_numpy(dtype, monkeypatch):
-    monkeypatch.setattr(_rows, "CHUNK_ROWS", 7)
-    X = table(50, 4, dtype)
-    # Of the values that the network sees: as float32, summed in float64.
-    expected = np.sqrt(np.mean(np.square(X.astype(np.float32).astype(np.float64))))
-    assert root_mean_square(X) == pytest.approx(expected, rel=1e-12)
-
-
-def test_root_mean_square_of_zeros_is_one_and_of_large_values_finite():
-    assert root_mean_square(np.zeros((5, 2), dtype=np.float32)) == 1.0
-    large = np.full((5, 2), 3e38, dtype=np.float32)
-    assert root_mean_square(large) == pytest.approx(3e38, rel=1e-6)
 
 
 def test_a_reshuffled_order_is_drawn_anew_whenever_it_is_used_up():

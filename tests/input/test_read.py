@@ -9,8 +9,7 @@ import scipy.sparse
 import torch
 from sklearn.base import BaseEstimator
 
-from sklearn_deepcluster._input import read
-from sklearn_deepcluster._input._read import kind_of
+from sklearn_deepcluster._input import kind_of, read
 
 N = 5
 TABLE = np.arange(N * 6, dtype=np.float32).reshape(N, 6)
@@ -56,46 +55,67 @@ class Case(NamedTuple):
 
 
 FLAT = {
-    "list": Case(TABLE.tolist(), "list"),
-    "tuple": Case(tuple(map(tuple, TABLE.tolist())), "list"),
+    "list": Case(TABLE.tolist(), "list", dtype=np.float64),
+    "tuple": Case(tuple(map(tuple, TABLE.tolist())), "list", dtype=np.float64),
     "list of arrays": Case(list(TABLE), "list"),
-    "list of images": Case(TABLE.reshape(N, 2, 3).tolist(), "list", (2, 3)),
+    "list of images": Case(TABLE.reshape(N, 2, 3).tolist(), "list", (2, 3), dtype=np.float64),
     "tuple of images": Case(tuple(TABLE.reshape(N, 2, 3)), "list", (2, 3)),
     "float32": Case(TABLE, "array", copied=False),
     "float32 F": Case(np.asfortranarray(TABLE), "array"),
     "float32 strided": Case(strided, "array"),
-    "float64": Case(TABLE.astype(np.float64), "array"),
-    "float16": Case(TABLE.astype(np.float16), "array"),
-    "int64": Case(TABLE.astype(np.int64), "array"),
-    "uint8": Case(TABLE.astype(np.uint8), "array"),
-    "object": Case(TABLE.astype(object), "array"),
+    "float64": Case(TABLE.astype(np.float64), "array", dtype=np.float64, copied=False),
+    "float16": Case(TABLE.astype(np.float16), "array", dtype=np.float16),
+    "int64": Case(TABLE.astype(np.int64), "array", dtype=np.int64),
+    "uint8": Case(TABLE.astype(np.uint8), "array", dtype=np.uint8),
+    "object": Case(TABLE.astype(object), "array", dtype=np.float64),
     "images": Case(TABLE.reshape(N, 2, 3), "array", (2, 3), copied=False),
     "images with channels": Case(TABLE.reshape(N, 3, 1, 2), "array", (3, 1, 2), copied=False),
-    "images uint8": Case(TABLE.reshape(N, 2, 3).astype(np.uint8), "array", (2, 3)),
+    "images uint8": Case(TABLE.reshape(N, 2, 3).astype(np.uint8), "array", (2, 3), dtype=np.uint8),
     "memmap float32": Case(mapped(np.float32, 6), "memmap", copied=False),
     "memmap float64": Case(mapped(np.float64, 6), "memmap", dtype=np.float64, copied=False),
     "memmap uint8": Case(mapped(np.uint8, 6), "memmap", dtype=np.uint8, copied=False),
     "memmap of images": Case(mapped(np.float32, 2, 3), "memmap", (2, 3), copied=False),
     "DataFrame": Case(pd.DataFrame(TABLE, columns=list("abcdef")), "table"),
     "tensor": Case(torch.tensor(TABLE), "tensor"),
-    "other": Case(AsArray(), "other"),
+    "tensor that learns": Case(torch.nn.Parameter(torch.tensor(TABLE)), "tensor"),
+    "tensor of bfloat16": Case(torch.tensor(TABLE).bfloat16(), "tensor"),
+    "tensor of images": Case(torch.tensor(TABLE).reshape(N, 2, 3), "tensor", (2, 3)),
+    "tensor of channels": Case(torch.tensor(TABLE).reshape(N, 1, 2, 3), "tensor", (1, 2, 3)),
+    "list of tensors": Case(list(torch.tensor(TABLE)), "list"),
+    "list of Series": Case([pd.Series(row) for row in TABLE], "list"),
+    "list of tensors of images": Case(list(torch.tensor(TABLE).reshape(N, 2, 3)), "list", (2, 3)),
+    "other": Case(AsArray(), "other", dtype=np.float64),
 }
 SEQUENCES = {
     "ragged list": Case([x[:t] for x, t in zip(STEPS, LENGTHS, strict=True)], "list", (3, 2), 2),
     "ragged tuple": Case(
         tuple(x[:t] for x, t in zip(STEPS, LENGTHS, strict=True)), "list", (3, 2), 2
     ),
+    "ragged tensors": Case(
+        [torch.tensor(x[:t]) for x, t in zip(STEPS, LENGTHS, strict=True)], "list", (3, 2), 2
+    ),
+    "ragged tables": Case(
+        [pd.DataFrame(x[:t]) for x, t in zip(STEPS, LENGTHS, strict=True)], "list", (3, 2), 2
+    ),
+    "ragged Series": Case(
+        [pd.Series(x[: 2 * t]) for x, t in zip(TABLE, LENGTHS, strict=True)], "list", (6, 1), 1
+    ),
+    "3-D tensor": Case(torch.tensor(STEPS), "tensor", (3, 2), 2),
     "ragged nested lists": Case(
-        [x[:t].tolist() for x, t in zip(STEPS, LENGTHS, strict=True)], "list", (3, 2), 2
+        [x[:t].tolist() for x, t in zip(STEPS, LENGTHS, strict=True)],
+        "list",
+        (3, 2),
+        2,
+        dtype=np.float64,
     ),
     "ragged numbers": Case(
         [x[: 2 * t] for x, t in zip(TABLE, LENGTHS, strict=True)], "list", (6, 1), 1
     ),
     "3-D": Case(STEPS, "array", (3, 2), 2, copied=False),
-    "3-D float64": Case(STEPS.astype(np.float64), "array", (3, 2), 2),
+    "3-D float64": Case(STEPS.astype(np.float64), "array", (3, 2), 2, dtype=np.float64),
     "3-D memmap": Case(mapped(np.float32, 3, 2), "memmap", (3, 2), 2, copied=False),
     "flat": Case(TABLE, "array", (6, 1), copied=False),
-    "flat list": Case(TABLE.tolist(), "list", (6, 1)),
+    "flat list": Case(TABLE.tolist(), "list", (6, 1), dtype=np.float64),
     "flat memmap": Case(mapped(np.uint8, 6), "memmap", (6, 1), dtype=np.uint8, copied=False),
     "flat DataFrame": Case(pd.DataFrame(TABLE, columns=list("abcdef")), "table", (6, 1)),
 }
@@ -173,8 +193,7 @@ REFUSED = {
     "no rows": (TABLE[:0], "0 sample"),
     "NaN": (np.where(TABLE == 3, np.nan, TABLE), "NaN"),
     "infinity": (np.where(TABLE == 3, np.inf, TABLE.astype(np.float64)), "infinity"),
-    "too large": (np.full((N, 6), 1e300), "infinity"),
-    "words": ([["a", "b"]] * N, "could not convert"),
+    "words": ([["a", "b"]] * N, "strings"),
     "complex": (TABLE * 1j, "[Cc]omplex"),
 }
 
@@ -205,8 +224,70 @@ def test_other_columns_are_refused_after_fit(kind, tmp_path):
 def test_after_fit_samples_have_the_shape_that_was_fitted():
     estimator = Plain()
     vars(estimator).update(read(estimator, TABLE.reshape(N, 2, 3), reset=True).fitted)
-    for other in (TABLE, TABLE.reshape(N, 3, 2), TABLE.reshape(N, 1, 2, 3)):
+    for other in (TABLE, TABLE.reshape(N, 2, 3), TABLE.reshape(N, 1, 2, 3)):
         assert read(estimator, other, reset=False).sample_shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "other"),
+    [
+        ((2, 3), (3, 2)),
+        ((2, 3), (2, 3, 1)),
+        ((3, 1, 2), (1, 2, 3)),
+        ((1, 2, 3), (3, 2)),
+        ((6,), (2, 3)),
+        ((6,), (1, 2, 3)),
+    ],
+)
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, list])
+def test_images_of_another_shape_are_refused_after_fit(fitted, other, kind):
+    estimator = Plain()
+    estimator.module_ = torch.nn.Identity()
+    vars(estimator).update(read(estimator, TABLE.reshape(N, *fitted), reset=True).fitted)
+    with pytest.raises(ValueError, match=r"samples of shape \(.*was fitted on samples of shape"):
+        read(estimator, kind(TABLE.reshape(N, *other)), reset=False)
+
+
+def test_of_flat_rows_the_network_may_know_the_shape():
+    estimator = Plain()
+    estimator.module_ = torch.nn.Identity()
+    estimator.module_.input_shape = (1, 2, 3)
+    vars(estimator).update(read(estimator, TABLE, reset=True).fitted)
+    assert read(estimator, TABLE.reshape(N, 2, 3), reset=False).X.shape == (N, 6)
+    with pytest.raises(ValueError, match="was fitted on"):
+        read(estimator, TABLE.reshape(N, 3, 2), reset=False)
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 3), (32, 32, 1), (8, 9, 4)])
+def test_images_that_look_like_channels_last_are_refused(shape):
+    X = np.zeros((2, *shape), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"channels last.*transpose\(0, 3, 1, 2\)"):
+        read(Plain(), X, reset=True)
+    assert read(Plain(), X.transpose(0, 3, 1, 2), reset=True).sample_shape == (
+        shape[2],
+        *shape[:2],
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 4), (16, 4, 4), (2, 5, 3), (3, 3, 3), (4, 9, 1)])
+def test_other_images_are_read_as_they_are(shape):
+    assert read(Plain(), np.zeros((2, *shape)), reset=True).sample_shape == shape
+
+
+def test_numbers_beyond_float32_are_read():
+    X = np.full((N, 6), 1e300)
+    assert np.shares_memory(read(Plain(), X, reset=True).X, X)
+
+
+@pytest.mark.parametrize("features", [1, 2])
+def test_one_sequence_without_its_list_is_refused(features):
+    estimator = Plain()
+    several = [np.zeros((t, features)) for t in (2, 4)]
+    vars(estimator).update(read(estimator, several, reset=True, sequential=True).fitted)
+    with pytest.raises(ValueError, match=r"one sequence of . features per step\? Give \[X\]"):
+        read(estimator, np.zeros((7, features)), reset=False, sequential=True)
+    one = read(estimator, [np.zeros((7, features))], reset=False, sequential=True)
+    assert one.X.shape == (1, 7 * features)
 
 
 def test_after_fit_sequences_may_have_any_length():

@@ -261,7 +261,10 @@ def derivative(model, x, cluster, guided):
         for layer in layers
     ]
     x = torch.from_numpy(x.reshape(len(x), -1).copy()).requires_grad_()
-    z = model.module_.encode(x / model.scale_)
+    center = torch.from_numpy(
+        np.zeros(x.shape[1]) + (model._standard().row(x.shape[1]) if model.center_.any() else 0.0)
+    )
+    z = model.module_.encode(((x - center) / model.scale_).float())
     logits = z @ torch.from_numpy(model.coef_).T + torch.from_numpy(model.intercept_)
     p = logits.double().softmax(1)[:, cluster]
     (p.log() - (-p).log1p()).sum().backward()

@@ -37,6 +37,7 @@ from sklearn_deepcluster.inspection import (
 )
 from sklearn_deepcluster.inspection._layers import evaluating, layer_outputs
 from sklearn_deepcluster.kernels import batch_kernel, naive_tensor_distances, tensor_distances
+from tests._instances import network_input
 
 CONV = ConvEncoder(filters=(3, 4), kernel_sizes=(3, 1), n_components=6, resize=None)
 SHORT = {"max_epochs": 3, "min_steps": 15, "batch_size": 40, "random_state": 0}
@@ -101,7 +102,10 @@ def test_the_kernels_are_those_of_the_layers_sorted_by_cluster(dtkc, images):
     assert list(display.kernels) == ["layer 1", "layer 2", "embedding"]
     order = np.argsort(dtkc.labels_, kind="stable")
     np.testing.assert_array_equal(display.labels, dtkc.labels_[order])
-    encoder, x = dtkc.module_.encoder, torch.from_numpy(images[order][:, None] / dtkc.scale_)
+    encoder, x = (
+        dtkc.module_.encoder,
+        torch.from_numpy(network_input(dtkc, images[order]).reshape(-1, 1, 8, 8)),
+    )
     with torch.no_grad():
         first = encoder.blocks[0](x)
         second = encoder.blocks[1](first)
@@ -147,7 +151,7 @@ def test_a_tables_hidden_layers_have_gaussian_kernels(blobs):
     assert list(display.kernels) == ["layer 1", "layer 2", "embedding"]
     np.testing.assert_array_equal(display.labels, np.sort(names))
     order = np.argsort(names, kind="stable")
-    x = torch.from_numpy(pipeline[0].transform(X)[order]) / ddc.scale_
+    x = torch.from_numpy(network_input(ddc, pipeline[0].transform(X)[order]))
     with torch.no_grad():
         hidden = ddc.module_.encoder.blocks[0](x)
     squares = (hidden[:, None] - hidden).square().sum(-1)
@@ -215,7 +219,7 @@ def test_every_part_goes_back_to_its_own_mode():
 
 
 def test_outputs_do_not_depend_on_the_rows_beside(dtkc, images):
-    x = torch.from_numpy(np.tile(images, (2, 1, 1)).reshape(300, -1)) / dtkc.scale_
+    x = torch.from_numpy(network_input(dtkc, np.tile(images, (2, 1, 1))))
     for output in layer_outputs(dtkc.module_, x).values():
         torch.testing.assert_close(output[:150], output[150:], rtol=1e-4, atol=1e-5)
 

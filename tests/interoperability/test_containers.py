@@ -106,11 +106,14 @@ def test_every_container_gives_the_same_result(name, container, tmp_path):
     other = CONTAINERS[container](X, tmp_path)
     before = np.array(other)
     assert estimator.n_features_in_ == N_FEATURES
-    np.testing.assert_array_equal(estimator.transform(other), estimator.transform(X))
+    Z = estimator.transform(X)
+    if "image" not in container or estimator.module_.input_shape is not None:
+        np.testing.assert_array_equal(estimator.transform(other), Z)
     again = clone(estimator).fit(other)
     assert again.n_features_in_ == N_FEATURES
     assert same_weights(estimator, again)
-    np.testing.assert_array_equal(again.transform(X), estimator.transform(X))
+    np.testing.assert_array_equal(again.transform(X), Z)
+    np.testing.assert_array_equal(again.transform(other), Z)
     if name in CLUSTERERS:
         np.testing.assert_array_equal(again.labels_, estimator.labels_)
         np.testing.assert_array_equal(again.predict(other), estimator.labels_)
@@ -120,10 +123,7 @@ def test_every_container_gives_the_same_result(name, container, tmp_path):
 @every_estimator
 def test_float64_memmaps_equal_arrays_to_the_last_bit(name, tmp_path):
     X = fractions()
-    array = least(name).fit(X)
-    mapped = least(name).fit(memmap(X, tmp_path))
-    assert_same_fit(array, mapped)
-    assert_same_fit(array, least(name).fit(X.astype(np.float32)))
+    assert_same_fit(least(name).fit(X), least(name).fit(memmap(X, tmp_path)))
 
 
 @every_estimator
@@ -152,7 +152,10 @@ def test_images_and_flat_rows_are_interchangeable_after_fit(name, shape):
     assert estimator.sample_shape_ == shape
     assert estimator.n_features_in_ == N_FEATURES
     Z = estimator.transform(X)
-    for other in (X.reshape(-1, *IMAGE), X.reshape(-1, 1, *IMAGE), X.reshape(-1, *shape)):
+    same = [X.reshape(-1, *shape)]
+    if shape in (IMAGE, (1, *IMAGE)):
+        same += [X.reshape(-1, *IMAGE), X.reshape(-1, 1, *IMAGE)]
+    for other in same:
         np.testing.assert_array_equal(estimator.transform(other), Z)
         if name in CLUSTERERS:
             np.testing.assert_array_equal(estimator.predict(other), estimator.labels_)
@@ -160,7 +163,8 @@ def test_images_and_flat_rows_are_interchangeable_after_fit(name, shape):
         assert estimator.inverse_transform(Z).shape == (N_SAMPLES, *shape)
     flat = least(name).fit(X)
     assert flat.sample_shape_ == (N_FEATURES,)
-    np.testing.assert_array_equal(flat.transform(X.reshape(-1, *shape)), flat.transform(X))
+    with pytest.raises(ValueError, match="fitted on samples of shape"):  # which of many shapes?
+        flat.transform(X.reshape(-1, *shape))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sklearn_deepcluster import DDC, Autoencoder, ConvEncoder, GRUEncoder, MLPEncoder
-from sklearn_deepcluster._engine import generator, root_mean_square
+from sklearn_deepcluster._engine import generator
 from sklearn_deepcluster.cluster._network import network_of
 from sklearn_deepcluster.representation._encoders import image_shape, resized
 
@@ -143,19 +143,11 @@ def test_weights_come_from_the_seed_and_the_scale_from_the_data():
     X = np.random.default_rng(0).normal(3.0, 5.0, size=(30, 6)).astype(np.float32)
     description = MLPEncoder(hidden_layer_sizes=(4,), n_components=3)
     first, again, other = (untrained(description, X, seed) for seed in (0, 0, 1))
-    assert first.scale == pytest.approx(np.sqrt((X.astype(np.float64) ** 2).mean()), rel=1e-12)
+    rest = X - X.mean(axis=0, dtype=np.float64)
+    assert first.standard.scale == pytest.approx(np.sqrt((rest**2).mean()), rel=1e-12)
     weights = [m.module.encoder.head[1].weight for m in (first, again, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     assert first.n_components == 3 and first.losses is None
-
-
-def test_the_scale_does_not_count_padding():
-    X = np.random.default_rng(0).normal(size=(5000, 6))
-    X[::2, 4:] = np.nan
-    X[1::4, 2:] = np.nan
-    expected = np.sqrt(np.nanmean(X.astype(np.float32).astype(np.float64) ** 2))
-    assert root_mean_square(X) == pytest.approx(expected, rel=1e-12)
-    assert root_mean_square(np.array([[0.0, np.nan]])) == 1.0
 
 
 # -- encoders of the user ------------------------------------------------------------------------
@@ -185,7 +177,7 @@ def fit(network, shape=(6,), seed=0):
 
 def transformed(first, X):
     """Embedding of X by a network with its first weights."""
-    rows = torch.from_numpy(X.reshape(len(X), -1) / np.float32(first.scale))
+    rows = torch.from_numpy(first.standard.apply(X.reshape(len(X), -1)))
     with torch.no_grad():
         return first.module.encode(rows).numpy()
 
@@ -197,7 +189,9 @@ def test_the_encoder_is_given_samples_in_their_shape(shape, seen):
     network = Seen()
     model, X = fit(network, shape)
     assert model.n_components == np.prod(shape)
-    np.testing.assert_allclose(transformed(model, X), X.reshape(5, -1) / model.scale, rtol=1e-6)
+    np.testing.assert_allclose(
+        transformed(model, X), model.standard.apply(X.reshape(5, -1)), rtol=1e-6
+    )
     assert set(network.shapes) == {seen}
 
 
