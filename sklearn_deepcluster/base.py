@@ -2,6 +2,7 @@
 
 import copy
 import numbers
+import threading
 
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -21,6 +22,8 @@ from sklearn_deepcluster._input import Form, read
 from sklearn_deepcluster.utils._docs import complete_docstring
 from sklearn_deepcluster.utils._pickles import VersionedPickle
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+
+_MOVING = threading.Lock()
 
 POSITIVE_INT = [Interval(numbers.Integral, 1, None, closed="left")]
 
@@ -155,7 +158,17 @@ class TorchEstimator(
         check_is_fitted(self, "module_")
         samples = self._read(X, reset=False)
         device = inference_device(self.device)
-        return self.module_.to(device), Rows(samples.X, standard=self._standard(), device=device)
+        return self._module_on(device), Rows(samples.X, standard=self._standard(), device=device)
+
+    def _module_on(self, device):
+        """The fitted module on a device; where it has to move, all threads see it move at once."""
+        module = self.module_
+        at = next((p.device for p in module.parameters()), device)
+        if at.type == device.type and (device.index is None or at.index == device.index):
+            return module
+        with _MOVING:
+            self.module_ = module = copy.deepcopy(module).to(device)
+        return module
 
     def transform(self, X):
         """Embed X.
@@ -171,7 +184,7 @@ class TorchEstimator(
             ``cluster_centers_`` lie.
         """
         module, rows = self._fitted(X)
-        return map_blocks(module.encode, rows).numpy()
+        return map_blocks(module.encode, rows, module=module, asked="z").numpy()
 
     @property
     def _n_features_out(self):

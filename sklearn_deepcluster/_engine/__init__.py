@@ -2,19 +2,19 @@
 
 from skorch.callbacks import Callback, GradientNormClipping
 
+from sklearn_deepcluster._engine._blocks import map_blocks
 from sklearn_deepcluster._engine._device import (
     inference_device,
+    ordinary_tensors,
     resolve_device,
     uses_bfloat16,
 )
 from sklearn_deepcluster._engine._net import BestEpoch, Schedule, Snapshot, Step
 from sklearn_deepcluster._engine._rows import (
-    BLOCK_SIZE,
     CHUNK_ROWS,
     Batch,
     Rows,
     in_rounds,
-    map_blocks,
 )
 from sklearn_deepcluster._engine._seeds import (
     draw_seed,
@@ -26,7 +26,6 @@ from sklearn_deepcluster._engine._standard import Standard, learn_standard
 from sklearn_deepcluster._engine._trainer import OPTIMIZERS, Trainer
 
 __all__ = [
-    "BLOCK_SIZE",
     "CHUNK_ROWS",
     "OPTIMIZERS",
     "Batch",
@@ -45,6 +44,7 @@ __all__ = [
     "inference_device",
     "learn_standard",
     "map_blocks",
+    "ordinary_tensors",
     "random_stream",
     "resolve_device",
     "seeded_global_rng",

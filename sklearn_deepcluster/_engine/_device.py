@@ -22,6 +22,11 @@ def keep_freed_memory():
     torch.empty(_LARGEST_KEPT, dtype=torch.uint8)
 
 
+def ordinary_tensors(function):
+    """Decorator: what is made within can be trained, also under torch's inference mode."""
+    return torch.inference_mode(False)(torch.enable_grad()(function))
+
+
 def resolve_device(device):
     """Return the ``torch.device`` that `device` names; "auto" is CUDA where there is one.
 

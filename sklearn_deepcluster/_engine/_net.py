@@ -261,6 +261,8 @@ class Progress(Callback):
         self.stage = stage
         self.epochs = epochs
 
+    bar_ = None
+
     def on_train_begin(self, net, **kwargs):
         from tqdm.auto import tqdm
 
@@ -272,4 +274,8 @@ class Progress(Callback):
         self.bar_.update()
 
     def on_train_end(self, net, **kwargs):
-        self.bar_.close()
+        self.close()
+
+    def close(self):
+        if self.bar_ is not None:
+            self.bar_.close()

@@ -8,7 +8,6 @@ import torch
 
 from sklearn_deepcluster._engine._standard import Standard
 
-BLOCK_SIZE = 256
 # Rows are shuffled within windows of this many bytes (as float32): data below it is shuffled as a
 # whole, and a memory-mapped file above it is read in stretches. It depends on the shape of X
 # alone, so arrays and memory maps of the same data train alike.
@@ -86,52 +85,27 @@ class Rows:
             return self._resident.index_select(0, index.to(self.device))
         return self._standardized(np.take(self.X, index.numpy(), axis=0))
 
-    def blocks(self):
-        """Yield (slice, tensor): consecutive rows in zero-padded tensors of `BLOCK_SIZE` rows."""
-        for start in range(0, len(self), BLOCK_SIZE):
-            stop = min(start + BLOCK_SIZE, len(self))
-            block = torch.zeros(
-                BLOCK_SIZE, self.n_features, device=self.device, dtype=torch.float32
-            )
+    def blocks(self, sizes):
+        """Yield (slice, tensor): consecutive rows in blocks of these sizes alone.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            In falling order. What is left at the end is padded with zeros to the smallest.
+        """
+        start = 0
+        while start < len(self):
+            left = len(self) - start
+            size = next((size for size in sizes if size <= left), sizes[-1])
+            stop = min(start + size, len(self))
             if self._resident is not None:
-                block[: stop - start] = self._resident[start:stop]
+                block = self._resident[start:stop]
             else:
-                block[: stop - start] = self._tensor(self.X[start:stop])
+                block = self._tensor(self.X[start:stop])
+            if stop - start < size:
+                block = torch.cat([block, block.new_zeros(size - len(block), self.n_features)])
             yield slice(start, stop), block
-
-
-def map_blocks(function, rows, *, autocast=False):
-    """Apply `function` to `rows` block by block, without gradients.
-
-    All blocks have one size (the last is padded with zeros), so the result for a row does not
-    depend on the rows that come with it.
-
-    Parameters
-    ----------
-    function : callable
-        Takes a tensor (BLOCK_SIZE, n_features) and returns a tensor with BLOCK_SIZE rows.
-
-    rows : Rows
-
-    autocast : bool, default=False
-        Run products in bfloat16.
-
-    Returns
-    -------
-    out : torch.Tensor on the CPU with n_samples rows; float32 or an integer type.
-    """
-    out = None
-    with (
-        torch.no_grad(),
-        torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=autocast),
-    ):
-        for where, block in rows.blocks():
-            part = function(block)[: where.stop - where.start]
-            if out is None:
-                dtype = torch.float32 if part.is_floating_point() else part.dtype
-                out = torch.empty(len(rows), *part.shape[1:], dtype=dtype)
-            out[where] = part.to("cpu", out.dtype)
-    return out
+            start = stop
 
 
 def shuffled_order(n_samples, n_features, generator):

@@ -6,9 +6,10 @@ import dataclasses
 
 import torch
 
+from sklearn_deepcluster._engine._blocks import map_blocks
 from sklearn_deepcluster._engine._device import keep_freed_memory
 from sklearn_deepcluster._engine._net import Callback, IndexedNet, Progress
-from sklearn_deepcluster._engine._rows import Batches, map_blocks
+from sklearn_deepcluster._engine._rows import Batches
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
 from sklearn_deepcluster.nn import Corruption, Stochastic
 
@@ -143,6 +144,9 @@ class Trainer:
                 if not all(torch.isfinite(p).all() for p in module.parameters()):
                     raise net.diverged("the weights are not finite")
             finally:
+                for _, callback in net.callbacks_:
+                    if isinstance(callback, Progress):  # also after an error
+                        callback.close()
                 for layer in drawing:
                     layer.generator = None
                 module.eval()
@@ -190,7 +194,8 @@ class Trainer:
         if not isinstance(self.optimizer, str):
             return {"optimizer": self.optimizer}
         params = {"optimizer": OPTIMIZERS[self.optimizer]}
-        if self.optimizer in _FUSED and self.device.type in ("cpu", "cuda"):
+        other = {"optimizer__foreach", "optimizer__differentiable"} & set(self.net_params or ())
+        if self.optimizer in _FUSED and self.device.type in ("cpu", "cuda") and not other:
             params["optimizer__fused"] = True
         if self.optimizer in _WITH_MOMENTUM:
             params["optimizer__momentum"] = self.momentum
@@ -199,7 +204,7 @@ class Trainer:
     def _initialize(self, net):
         try:
             net.initialize()
-        except (TypeError, ValueError) as exc:
+        except (TypeError, ValueError, RuntimeError) as exc:
             name = "net_params" if self.net_params else "optimizer"
             raise ValueError(f"{name}={getattr(self, name)!r} was refused: {exc}") from exc
 

@@ -37,7 +37,14 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_deepcluster._engine import Rows, draw_seed, generator, map_blocks, random_stream
+from sklearn_deepcluster._engine import (
+    Rows,
+    draw_seed,
+    generator,
+    map_blocks,
+    ordinary_tensors,
+    random_stream,
+)
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
 from sklearn_deepcluster.cluster._network import First, network_of, reads_sequences
@@ -213,6 +220,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         return super().set_params(**params)
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @ordinary_tensors
     def fit(self, X, y=None):
         """Learn the embedding and cluster X.
 
@@ -323,7 +331,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
     def _finished(self, given, first, task, outcome):
         """The fitted state that a run has led to, and how good it is."""
-        labels, z = self._assign_rows(task.module, outcome.head, task.rows)
+        labels, z = self._assign_rows(task.module, outcome.head, task.rows, quick=False)
         head = fitted_head(outcome.head)
         if "cluster_centers_" not in head:
             empty = np.broadcast_to(z.mean(axis=0), (self.n_clusters, z.shape[1]))
@@ -365,14 +373,14 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             return self._log_proba(z, head).argmax(1)
         return squared_distances(z, head["cluster_centers_"]).argmin(1)
 
-    def _assign_rows(self, module, head, rows):
+    def _assign_rows(self, module, head, rows, quick=True):
         """Labels and embedding of all rows, both ndarrays."""
 
         def assign(block):
             z = module.encode(block)
             return torch.cat([self._assign(z, head).to(z.dtype).unsqueeze(1), z], dim=1)
 
-        out = map_blocks(assign, rows).numpy()
+        out = map_blocks(assign, rows, module=module, asked="labels", quick=quick).numpy()
         if not np.isfinite(out).all():
             raise FloatingPointError(
                 f"{type(self).__name__}: clustering diverged: the embedding is not finite. "
@@ -382,7 +390,13 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
     def _assign_new(self, X):
         module, rows = self._fitted(X)
-        return self._assign_rows(module, self._head(rows.device), rows)
+        try:
+            return self._assign_rows(module, self._head(rows.device), rows)
+        except FloatingPointError as exc:  # the weights are finite: it is X
+            raise ValueError(
+                "The embedding of X is not finite: X holds NaN, infinity or values far beyond "
+                "those of the fit."
+            ) from exc
 
     def _head(self, device):
         """What maps the embedding to clusters, name of the fitted attribute -> Tensor."""
@@ -417,9 +431,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         """
         module, rows = self._fitted(X)
         head = self._head(rows.device)
-        return map_blocks(
-            lambda block: self._log_proba(module.encode(block), head).exp(), rows
-        ).numpy()
+
+        def proba(block):
+            return self._log_proba(module.encode(block), head).exp()
+
+        return map_blocks(proba, rows, module=module, asked="proba").numpy()
 
     @available_if(lambda self: self._has_decoder())
     def inverse_transform(self, Z):

@@ -26,7 +26,7 @@ from sklearn_deepcluster.cluster._start import NAMES, learn_clusters, random_sof
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
 from sklearn_deepcluster.losses import ddc_terms
-from sklearn_deepcluster.representation import ConvEncoder, MLPEncoder
+from sklearn_deepcluster.representation import DefaultEncoder
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
 
@@ -234,12 +234,7 @@ class DDC(BaseDeepClusterer):
         self.random_state = random_state
 
     def _default_network(self, sample_shape):
-        if sample_shape is None:
-            raise ValueError(
-                "encoder=None depends on X. Give MLPEncoder(), ConvEncoder() or another encoder to "
-                "set or search its parameters."
-            )
-        return ConvEncoder() if len(sample_shape) > 1 else MLPEncoder()
+        return DefaultEncoder()
 
     def _check(self, given):
         if len(given.samples) == 1:
@@ -296,7 +291,7 @@ class DDC(BaseDeepClusterer):
         score : float
         """
         module, rows = self._fitted(X)
-        z = map_blocks(module.encode, rows)
+        z = map_blocks(module.encode, rows, module=module, asked="z")
         z = z[torch.randperm(len(z), generator=generator(0))]  # classes may come one by one
         head = self._head("cpu")
         layer = head["coef_"], head["intercept_"]

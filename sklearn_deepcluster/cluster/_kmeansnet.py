@@ -14,6 +14,7 @@ from sklearn_deepcluster._engine import (
     draw_seed,
     generator,
     map_blocks,
+    ordinary_tensors,
     random_stream,
 )
 from sklearn_deepcluster.base import POSITIVE_INT
@@ -294,6 +295,7 @@ class KMeansNet(BaseDeepClusterer):
         return softmax_log_proba(z, head["coef_"], head["intercept_"])
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @ordinary_tensors
     def partial_fit(self, X, y=None):
         """Let the layer learn from more data, in one pass over them; the first call is ``fit``.
 
@@ -330,7 +332,7 @@ class KMeansNet(BaseDeepClusterer):
         self._check_unchanged("partial_fit")
         trainer = self._trainer(autocast=False)
         module, rows = self._fitted(X)
-        z = map_blocks(module.encode, rows)
+        z = map_blocks(module.encode, rows, module=module, asked="z")
         head = self._head(trainer.device)
         seed = draw_seed(random_stream(self.random_state))
         embedded = Rows(z.numpy(), device=trainer.device)

@@ -64,6 +64,8 @@ def checked_labels(rows, labels):
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise ValueError(f"labels must be 1-D, got an array of shape {labels.shape}.")
+    if any(label is None or label != label for label in labels.tolist()):
+        raise ValueError("labels hold None or NaN; give -1, or any label, where there is none.")
     check_consistent_length(rows, labels)
     return labels
 

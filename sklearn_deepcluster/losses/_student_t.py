@@ -6,13 +6,20 @@ import torch
 EPS = 1e-12
 
 
+# All rows at once would take e times the memory of the result.
+_MOST_VALUES = 2**22
+
+
 def squared_distances(z, centers):
     """Squared Euclidean distances (b, k) between rows of z (b, e) and centers (k, e).
 
     Differences are squared directly: exact zeros, no cancellation, and each row's result is
     independent of the other rows.
     """
-    return (z.unsqueeze(1) - centers).square().sum(-1)
+    rows = max(1, _MOST_VALUES // max(1, centers.numel()))
+    if len(z) <= rows or (torch.is_grad_enabled() and (z.requires_grad or centers.requires_grad)):
+        return (z.unsqueeze(1) - centers).square().sum(-1)
+    return torch.cat([squared_distances(part, centers) for part in z.split(rows)])
 
 
 def student_t_log_assignment(z, centers, alpha=1.0):

@@ -175,6 +175,8 @@ class RecurrentEncoder(nn.Module):
     def forward(self, x):
         # Hundreds of small products each, which bfloat16 makes neither faster nor better.
         with torch.autocast(x.device.type, enabled=False):
+            if x.device.type == "cpu" and not torch.is_grad_enabled():
+                return self.head(self._answer(x))
             packed = pack(x)
             for layer, state in zip(self.layers, self.states, strict=True):
                 if x.device.type == "cpu":
@@ -183,6 +185,20 @@ class RecurrentEncoder(nn.Module):
                     packed, last = layer(packed)
                 last = state(torch.cat([last[0], last[1]], dim=1))
         return self.head(last)
+
+    def _answer(self, x):
+        """What the head is given, by products of as many rows as there are sequences.
+
+        How many go on at a step depends on the company of a sequence, and how a product is rounded
+        on the number of its rows. A fitted model answers for each as if it were alone.
+        """
+        missing = x.isnan()
+        lengths = (~missing[..., 0]).sum(1)
+        x = x.masked_fill(missing, 0.0)
+        for layer, state in zip(self.layers, self.states, strict=True):
+            x, last = bidirectional_gru_in_step(layer, x, lengths)
+            last = state(last)
+        return last
 
 
 def pack(x):
@@ -246,6 +262,46 @@ def bidirectional_gru(layer, packed):
     forward, backward = torch.cat(outputs, dim=1)
     data = torch.cat([forward, backward.index_select(0, mirror)], dim=1)
     return packed._replace(data=data), last.index_select(1, packed.unsorted_indices)
+
+
+def bidirectional_gru_in_step(layer, x, lengths):
+    """As :func:`bidirectional_gru`, with all sequences at every step, also those that have ended.
+
+    Parameters
+    ----------
+    layer : nn.GRU
+    x : Tensor of shape (b, time, f)
+        Any number where sequences have ended.
+    lengths : int64 Tensor of shape (b,)
+
+    Returns
+    -------
+    outputs : Tensor of shape (b, time, 2 h)
+    last : Tensor of shape (b, 2 h)
+    """
+    b, time, _ = x.shape
+    places = torch.arange(time)
+    mirror = torch.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
+    w_in, w_hidden, b_in, b_hidden = (
+        torch.stack([getattr(layer, f"{name}_l0"), getattr(layer, f"{name}_l0_reverse")])
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    w_in, w_hidden, b_in, b_hidden = w_in.mT, w_hidden.mT, b_in.unsqueeze(1), b_hidden.unsqueeze(1)
+    data = torch.stack([x, x.gather(1, mirror[..., None].expand_as(x))])
+    n_hidden = layer.hidden_size
+    h = x.new_zeros(2, b, n_hidden)
+    outputs = []
+    for t in range(time):
+        step = torch.baddbmm(b_in, data[:, :, t], w_in)
+        hidden = torch.baddbmm(b_hidden, h, w_hidden)
+        gates = (step[..., : 2 * n_hidden] + hidden[..., : 2 * n_hidden]).sigmoid()
+        reset, update = gates.split(n_hidden, dim=2)
+        new = torch.addcmul(step[..., 2 * n_hidden :], reset, hidden[..., 2 * n_hidden :]).tanh()
+        h = torch.where((t < lengths)[:, None], torch.lerp(new, h, update), h)
+        outputs.append(h)
+    forward, backward = torch.stack(outputs, dim=2)
+    backward = backward.gather(1, mirror[..., None].expand_as(backward))
+    return torch.cat([forward, backward], dim=2), torch.cat([h[0], h[1]], dim=1)
 
 
 def _mirror(batch_sizes):

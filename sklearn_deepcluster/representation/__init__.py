@@ -3,7 +3,12 @@
 from sklearn_deepcluster.representation._autoencoder import Autoencoder
 from sklearn_deepcluster.representation._context import ContextPredictor
 from sklearn_deepcluster.representation._conv import ConvAutoencoder
-from sklearn_deepcluster.representation._encoders import ConvEncoder, GRUEncoder, MLPEncoder
+from sklearn_deepcluster.representation._encoders import (
+    ConvEncoder,
+    DefaultEncoder,
+    GRUEncoder,
+    MLPEncoder,
+)
 from sklearn_deepcluster.representation._identity import IdentityAutoencoder
 
 __all__ = [
@@ -11,6 +16,7 @@ __all__ = [
     "ContextPredictor",
     "ConvAutoencoder",
     "ConvEncoder",
+    "DefaultEncoder",
     "GRUEncoder",
     "IdentityAutoencoder",
     "MLPEncoder",

@@ -18,6 +18,7 @@ from sklearn_deepcluster._engine import (
     inference_device,
     learn_standard,
     map_blocks,
+    ordinary_tensors,
     random_stream,
     seeded_global_rng,
 )
@@ -129,6 +130,7 @@ class BaseRepresentation(TorchEstimator):
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @ordinary_tensors
     def fit(self, X, y=None):
         """Train the network on X.
 
@@ -352,10 +354,17 @@ def decode(estimator, Z):
             f"Z has {Z.shape[1]} columns, but the embedding has {estimator.n_components_}."
         )
     device = inference_device(estimator.device)
-    module = estimator.module_.to(device)
-    X = map_blocks(module.decode, Rows(Z, device=device)).numpy()
+    module = estimator._module_on(device)
+    rows = Rows(Z, device=device)
+    X = map_blocks(module.decode, rows, module=module, asked="x").numpy()
     X = estimator._standard().undo(X)
     return X.reshape(len(X), *estimator.sample_shape_)
+
+
+def _tensor_of(part, output):
+    if not torch.is_tensor(output):
+        raise ValueError(f"its {part} gives a {type(output).__name__}, not a tensor.")
+    return output
 
 
 def user_module(module, n_features, sample_shape, seed):
@@ -388,8 +397,8 @@ def user_module(module, n_features, sample_shape, seed):
     probe = torch.zeros(2, *sample_shape, dtype=torch.float32)
     try:
         with torch.no_grad():
-            z = module.encoder(probe).flatten(1)
-            back = module.decoder(z).flatten(1)
+            z = _tensor_of("encoder", module.encoder(probe)).flatten(1)
+            back = _tensor_of("decoder", module.decoder(z)).flatten(1)
     except (RuntimeError, ValueError) as exc:
         raise ValueError(f"module does not take samples of shape {sample_shape}: {exc}") from exc
     if back.shape[1] != n_features:

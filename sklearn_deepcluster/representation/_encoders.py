@@ -209,6 +209,51 @@ class ConvEncoder(BaseEncoder):
         return module.to(memory_format=torch.channels_last), self.n_components
 
 
+class DefaultEncoder(BaseEncoder):
+    """:class:`MLPEncoder` for flat rows, :class:`ConvEncoder` for image arrays.
+
+    What ``encoder=None`` stands for, with the parameters that both have, so that these can be set
+    and searched before X is known.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+        Dimension of the embedding.
+
+    activation : str, default="relu"
+        "relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid" or "identity".
+
+    center : {"auto", "mean"} or None, default="auto"
+        What is subtracted from X; see :class:`Autoencoder`.
+
+    See Also
+    --------
+    MLPEncoder : For tabular data.
+    ConvEncoder : For images.
+
+    Examples
+    --------
+    >>> from sklearn_deepcluster import DDC
+    >>> DDC(3).set_params(encoder__n_components=20).encoder
+    DefaultEncoder(n_components=20)
+    """
+
+    _parameter_constraints = {
+        "center": CENTER,
+        "n_components": POSITIVE_INT,
+        "activation": [StrOptions(set(ACTIVATIONS))],
+    }
+
+    def __init__(self, *, n_components=100, activation="relu", center="auto"):
+        self.n_components = n_components
+        self.activation = activation
+        self.center = center
+
+    def build(self, n_features, sample_shape, rng):
+        kind = ConvEncoder if len(sample_shape) > 1 else MLPEncoder
+        return kind(**self.get_params()).build(n_features, sample_shape, rng)
+
+
 def resized(sides, resize):
     """Height and width that images of these `sides` are resized to, or None."""
     if resize is None:

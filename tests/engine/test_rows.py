@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from sklearn_deepcluster._engine import BLOCK_SIZE, Rows, Standard, _rows, map_blocks
+from sklearn_deepcluster._engine import Rows, Standard, _rows
 from sklearn_deepcluster._engine._rows import Batch, Batches, shuffled_order
-from sklearn_deepcluster.nn import conv_encoder, mlp
 
 
 def rng(seed=0):
@@ -34,13 +32,14 @@ def test_take_gives_scaled_float32_rows_and_leaves_the_data_alone(dtype, scale):
     np.testing.assert_array_equal(X, table(20, dtype=dtype))
 
 
-@pytest.mark.parametrize("n", [1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, 3 * BLOCK_SIZE])
-def test_blocks_cover_the_rows_in_zero_padded_tensors_of_one_size(n):
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 31])
+@pytest.mark.parametrize("sizes", [(8,), (16, 8), (8, 4, 2)])
+def test_blocks_cover_the_rows_in_tensors_of_these_sizes(n, sizes):
     X = table(n)
     seen = np.zeros(n, dtype=int)
-    for where, block in Rows(X, standard=Standard(scale=2.0)).blocks():
+    for where, block in Rows(X, standard=Standard(scale=2.0)).blocks(sizes):
         size = where.stop - where.start
-        assert block.shape == (BLOCK_SIZE, 3)
+        assert len(block) in sizes and (len(block) == size or len(block) == sizes[-1])
         np.testing.assert_array_equal(block[:size], X[where] / 2)
         assert (block[size:] == 0).all()
         seen[where] += 1
@@ -56,46 +55,8 @@ def test_a_memory_map_gives_the_same_rows(tmp_path):
         Rows(mapped, standard=Standard(scale=3)).take(index),
         Rows(X, standard=Standard(scale=3)).take(index),
     )
-    for (_, a), (_, b) in zip(Rows(mapped).blocks(), Rows(X).blocks(), strict=True):
+    for (_, a), (_, b) in zip(Rows(mapped).blocks((64,)), Rows(X).blocks((64,)), strict=True):
         assert torch.equal(a, b)
-
-
-# --- inference by blocks
-
-
-@pytest.mark.parametrize("network", ["mlp", "conv"])
-@pytest.mark.parametrize("autocast", [False, True])
-def test_the_result_for_a_row_does_not_depend_on_the_others_bitwise(network, autocast):
-    d = 36
-    if network == "mlp":
-        net = mlp([d, 40, 5], rng())
-    else:
-        net = nn.Sequential(
-            nn.Unflatten(1, (1, 6, 6)), conv_encoder((1, 6, 6), (4, 8), (3, 3), 5, rng())
-        )
-    X = table(2 * BLOCK_SIZE + 7, d)
-
-    def outputs(rows):
-        return map_blocks(
-            net, Rows(rows, standard=Standard(scale=100.0)), autocast=autocast
-        ).numpy()
-
-    whole = outputs(X)
-    assert whole.dtype == np.float32 and whole.shape == (len(X), 5)
-    for rows in (slice(0, 1), slice(BLOCK_SIZE, BLOCK_SIZE + 1), slice(100, 500), slice(-7, None)):
-        np.testing.assert_array_equal(outputs(X[rows]), whole[rows])
-    order = np.random.default_rng(1).permutation(len(X))
-    np.testing.assert_array_equal(outputs(X[order]), whole[order])
-
-
-def test_blocks_are_mapped_without_gradients_and_integers_stay_integers():
-    weight = torch.ones(3, 2, requires_grad=True)
-    out = map_blocks(lambda block: block @ weight, Rows(table(5)))
-    assert not out.requires_grad
-    # Ordinary tensors, not inference tensors: training may use them as targets.
-    assert not out.is_inference()
-    labels = map_blocks(lambda block: (block @ weight).argmax(1), Rows(table(5)))
-    assert labels.dtype == torch.int64 and labels.shape == (5,)
 
 
 # --- order and batches

@@ -174,7 +174,7 @@ def test_values_that_overflow_in_the_learned_scale_are_refused():
     with pytest.raises(ValueError, match="too large for float32 in the learned scale"):
         rows.take(torch.arange(2))
     with pytest.raises(ValueError, match="too large for float32 in the learned scale"):
-        list(Rows(np.full((2, 4), 1e300)).blocks())
+        list(Rows(np.full((2, 4), 1e300)).blocks((2,)))
 
 
 # -- warnings ------------------------------------------------------------------------------------
