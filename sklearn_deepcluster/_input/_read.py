@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils.validation import check_array
 
 from sklearn_deepcluster._input._kinds import kind_of, unpacked
@@ -142,7 +143,9 @@ def _read_flat_sequences(probe, X, *, reset, given):
                 f"with {probe.sample_shape_[1]} features per step."
             )
     shape = _flat_shape(X, given) if reset else probe.sample_shape_
-    if given is not None or np.isnan(X[:, -1]).any():
+    # Without `given` NaN was refused, if scikit-learn was not told to trust X.
+    padded = given is not None or get_config()["assume_finite"]
+    if padded or np.isnan(X[:, -1]).any():
         check_padding(X, shape[1])
     return X, shape
 

@@ -5,9 +5,12 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
+from sklearn_deepcluster._engine import Callback
+from sklearn_deepcluster.representation import _cache
 from tests._instances import (
     IMAGE,
     PRETRAINED,
@@ -17,6 +20,7 @@ from tests._instances import (
     prefix_of,
     pretrained,
     same_weights,
+    tiny_autoencoder,
 )
 from tests.interoperability._shared import every_pretrained, memmap, pretrainings
 
@@ -95,3 +99,104 @@ def test_memory_takes_what_a_pipeline_takes(name, kind, tmp_path, stages):
     assert first.history_["pretraining_loss"] == second.history_["pretraining_loss"]
     assert not same_weights(first, second)
     assert_same_fit(first, pretrained(name).fit(X))
+
+
+# -- networks of the user -------------------------------------------------------------------------
+
+
+def factory(width, activation=torch.nn.Tanh):
+    """A local function, as one writes it in a notebook: pickle knows it by name alone, or not."""
+
+    def network(n_features):
+        net = torch.nn.Module()
+        net.encoder = torch.nn.Sequential(
+            torch.nn.Linear(n_features, width), activation(), torch.nn.Linear(width, 2)
+        )
+        net.decoder = torch.nn.Linear(2, n_features)
+        return net
+
+    return network
+
+
+@pytest.mark.parametrize("name", ["DEC", "KNet"])
+def test_an_edited_network_is_another_one(name, tmp_path, stages):
+    X, _ = blobs()
+
+    def fit(network):
+        autoencoder = tiny_autoencoder(module=network, min_steps=2)
+        return least(name, autoencoder=autoencoder, memory=str(tmp_path)).fit(X)
+
+    first = fit(factory(50))
+    assert fit(factory(50)).module_.encoder[0].out_features == 50
+    assert pretrainings(stages) == 1
+    assert_same_fit(fit(factory(50)), first)
+    assert fit(factory(7)).module_.encoder[0].out_features == 7
+    assert pretrainings(stages) == 2
+    fit(factory(7, torch.nn.ReLU))
+    assert pretrainings(stages) == 3
+
+
+def written(body):
+    """A network whose class is written anew, with this forward."""
+    namespace = {"torch": torch, "__name__": "a_notebook"}
+    exec(
+        "class Mine(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.layer = torch.nn.Linear(16, 2)\n"
+        "    def forward(self, x):\n"
+        f"        return {body}\n",
+        namespace,
+    )
+    net = torch.nn.Module()
+    torch.manual_seed(0)
+    net.encoder, net.decoder = namespace["Mine"](), torch.nn.Linear(2, 16)
+    return net
+
+
+def test_an_edited_forward_is_another_network(tmp_path, stages):
+    """Structure and weights are the same; what is computed is not."""
+    X, _ = blobs()
+    for body in ("self.layer(x)", "self.layer(x).tanh()", "self.layer(x)"):
+        module = written(body)
+        autoencoder = tiny_autoencoder(module=module, min_steps=2)
+        least("DEC", autoencoder=autoencoder, memory=str(tmp_path)).fit(X)
+    assert pretrainings(stages) == 2
+
+
+@pytest.mark.parametrize("version", ["package", "torch"])
+def test_another_version_trains_anew(version, tmp_path, stages, monkeypatch):
+    X, _ = blobs()
+    pretrained("DEC", memory=str(tmp_path)).fit(X)
+    where = _cache if version == "package" else torch
+    monkeypatch.setattr(where, "__version__", "99.0")
+    pretrained("DEC", memory=str(tmp_path)).fit(X)
+    assert pretrainings(stages) == 2
+
+
+def test_another_type_of_the_data_trains_anew(tmp_path, stages):
+    X, _ = blobs()
+    for dtype in (np.float32, np.float64, np.float32):
+        pretrained("DEC", memory=str(tmp_path)).fit(X.astype(dtype))
+    assert pretrainings(stages) == 2
+
+
+class HoldsAFile(Callback):
+    def __init__(self):
+        self.file = Unpicklable()
+
+
+class Unpicklable:
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle it")
+
+
+def test_what_cannot_be_told_apart_is_named_without_the_data(tmp_path):
+    X, _ = blobs()
+    autoencoder = tiny_autoencoder(callbacks=[HoldsAFile()])
+    with pytest.raises(ValueError, match="memory= cannot tell callbacks of Autoencoder") as error:
+        least("DEC", autoencoder=autoencoder, memory=str(tmp_path)).fit(X)
+    assert len(str(error.value)) < 300

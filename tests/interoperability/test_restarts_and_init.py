@@ -54,7 +54,7 @@ def test_n_init_keeps_the_run_with_the_best_score(name, monkeypatch):
     assert len(set(scores)) == 3
     # None with fewer clusters than another, whatever its score.
     most = max(run.n_found for run in runs)
-    ranks = [score if run.n_found == most else -np.inf for run, score in zip(runs, scores)]
+    ranks = [score_of(name, run) if run.n_found == most else -np.inf for run in runs]
     best = runs[np.argmax(ranks)]
     assert estimator.module_ is best.fitted["module_"]
     assert estimator.labels_ is best.fitted["labels_"]
