@@ -79,9 +79,12 @@ def save_model(estimator, path):
     >>> bool((again.transform(X) == ae.transform(X)).all())
     True
     """
+    if os.path.isdir(path):
+        raise ValueError(f"{path} is a folder; a file in it is needed.")
     packer = _Packer()
     packed = packer.estimator(estimator, type(estimator).__name__)
-    check_is_fitted(estimator)
+    if hasattr(estimator, "fit"):
+        check_is_fitted(estimator)
     if not packer.n_networks:
         raise ValueError(
             f"{type(estimator).__name__} holds no network; save it by pickle or joblib."

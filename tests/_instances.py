@@ -118,8 +118,6 @@ PRETRAINED = [name for name in CLUSTERERS if name not in SEQUENTIAL]
 END_TO_END = ["DDC", "DTKC", "RDDC", "RDTKC"]
 # Rows that a fit needs: those losses compare rows, and batch normalisation is over rows.
 LEAST_ROWS = {name: 2 if name in [*END_TO_END, "ContextPredictor"] else 1 for name in ESTIMATORS}
-# Which network is their default one depends on X, so its parameters cannot be set beforehand.
-DEFAULT_DEPENDS_ON_X = ["DDC", "DTKC"]
 
 
 def slot_of(name):

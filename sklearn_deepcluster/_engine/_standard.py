@@ -13,6 +13,8 @@ SAMPLE_VALUES = 2**16
 # A value that makes this share of all values is a background, such as that of written digits and
 # the zeros of counts: what stands out from it is the data.
 BACKGROUND_SHARE = 0.25
+# A centre nearer to zero than this share of the scale is none.
+NO_CENTER = 1e-7
 # Rows that are said to make most of the variance: at most this share of the rows, among at least
 # so many, more than this share of the variance.
 FEW_ROWS, LEAST_ROWS, MOST_VARIANCE = 0.01, 50, 0.5
@@ -103,6 +105,8 @@ def learn_standard(X, input_shape=None, *, center="auto", scale="auto"):
         if background is not None:
             has_it = (moments.low <= background) & (background <= moments.high)
             c = np.where(has_it, background, moments.mean)
+    if np.abs(c).max() <= NO_CENTER * moments.norm / math.sqrt(moments.count.sum()):
+        c = np.zeros_like(c)  # standardised before: what is left is rounding
     if scale == "auto":
         norm = math.hypot(moments.norm, _norm(np.sqrt(moments.count) * (moments.mean - c)))
         scale = norm / math.sqrt(moments.count.sum()) or 1.0

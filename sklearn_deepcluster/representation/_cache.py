@@ -73,19 +73,19 @@ def _key(representation, module, samples):
     weights = {name: weight.numpy() for name, weight in module.state_dict().items()}
     versions = __version__, torch.__version__
     what = (type(representation).__name__, _described(params), network, weights, versions)
-    try:
-        return joblib.hash((what, samples.X, samples.sample_shape), coerce_mmap=True)
-    except (pickle.PicklingError, TypeError, AttributeError) as exc:
-        names = sorted(name for name, value in params.items() if not _hashable(_described(value)))
+    # joblib would pass over some of what it cannot pickle.
+    lost = sorted(name for name, value in params.items() if not _picklable(_described(value)))
+    if lost:
         raise ValueError(
-            f"memory= cannot tell {', '.join(names) or 'this'} of {type(representation).__name__} "
-            f"from another, as it cannot be pickled ({type(exc).__name__})."
-        ) from None
+            f"memory= cannot tell {', '.join(lost)} of {type(representation).__name__} from "
+            "another, as it cannot be pickled."
+        )
+    return joblib.hash((what, samples.X, samples.sample_shape), coerce_mmap=True)
 
 
-def _hashable(value):
+def _picklable(value):
     try:
-        joblib.hash(value)
+        pickle.dumps(value)
     except (pickle.PicklingError, TypeError, AttributeError):
         return False
     return True
@@ -124,5 +124,11 @@ def _named(value):
 
 def _code(code):
     """What a code object does, without where it stands."""
-    constants = [_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
-    return code.co_code, constants, code.co_names, code.co_varnames
+    return code.co_code, [_constant(c) for c in code.co_consts], code.co_names, code.co_varnames
+
+
+def _constant(value):
+    if isinstance(value, types.CodeType):
+        return _code(value)
+    # The order of a set differs between processes.
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)

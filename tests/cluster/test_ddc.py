@@ -440,9 +440,8 @@ def test_the_default_network_depends_on_the_shape_of_x(digits):
     assert clone(rows).fit(X.reshape(-1, 8, 8)).sample_shape_ == (8, 8)
 
 
-def test_parameters_of_the_default_network_cannot_be_set_before_x_is_known():
-    with pytest.raises(ValueError, match=r"encoder=None depends on X. Give MLPEncoder\(\)"):
-        DDC().set_params(encoder__n_components=5)
+def test_parameters_of_the_default_network_are_set_before_x_is_known():
+    assert DDC().set_params(encoder__n_components=5).encoder.n_components == 5
     assert RDDC().set_params(encoder__n_components=5).encoder.n_components == 5
     model = DDC(encoder=MLPEncoder()).set_params(encoder__hidden_layer_sizes=(7,))
     assert model.encoder.hidden_layer_sizes == (7,)

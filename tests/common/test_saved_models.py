@@ -189,7 +189,7 @@ def test_save_refuses_estimators_from_elsewhere_and_unfitted_ones(tmp_path):
     for estimator in (PCA().fit(X), make_pipeline(PCA(), KMeans(2)).fit(X)):
         with pytest.raises(ValueError, match=f"{type(estimator).__name__} holds no network"):
             save_model(estimator, tmp_path / "model")
-    with pytest.raises(ValueError, match="GraphAgglomerative._search"):
+    with pytest.raises(ValueError, match="GraphAgglomerative holds no network"):
         save_model(GraphAgglomerative(2).fit(X), tmp_path / "model")
     with pytest.raises(NotFittedError):
         save_model(Autoencoder(), tmp_path / "model")
@@ -414,6 +414,9 @@ def test_parameters_that_are_not_known_are_named(model_file, tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(ValueError, match="is a folder"):
+        save_model(fitted("IDEC"), tmp_path)
+    assert os.listdir(tmp_path) == []
     with pytest.raises(ValueError, match="is a folder"):
         load_model(tmp_path)
 

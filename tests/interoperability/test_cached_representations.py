@@ -1,5 +1,6 @@
 """A representation is trained once for all candidates that share it."""
 
+import threading
 from pathlib import Path
 
 import joblib
@@ -182,21 +183,21 @@ def test_another_type_of_the_data_trains_anew(tmp_path, stages):
 
 
 class HoldsAFile(Callback):
-    def __init__(self):
-        self.file = Unpicklable()
+    def __init__(self, file):
+        self.file = file
 
 
 class Unpicklable:
+    def __init__(self):
+        self.lock = threading.Lock()
+
     def __deepcopy__(self, memo):
         return self
-
-    def __reduce__(self):
-        raise TypeError("cannot pickle it")
 
 
 def test_what_cannot_be_told_apart_is_named_without_the_data(tmp_path):
     X, _ = blobs()
-    autoencoder = tiny_autoencoder(callbacks=[HoldsAFile()])
+    autoencoder = tiny_autoencoder(callbacks=[HoldsAFile(Unpicklable())])
     with pytest.raises(ValueError, match="memory= cannot tell callbacks of Autoencoder") as error:
         least("DEC", autoencoder=autoencoder, memory=str(tmp_path)).fit(X)
     assert len(str(error.value)) < 300

@@ -6,7 +6,6 @@ from sklearn.model_selection import GridSearchCV
 
 from tests._instances import (
     CLUSTERERS,
-    DEFAULT_DEPENDS_ON_X,
     END_TO_END,
     N_FEATURES,
     accepts,
@@ -27,12 +26,13 @@ SMALL = {"max_epochs": [1], "min_steps": [40]}
 SMALL_NETWORK = {
     "Autoencoder": SMALL | {"hidden_layer_sizes": [(16,)], "n_components": [2, 3]},
     "ConvAutoencoder": SMALL | {"filters": [(4,)], "kernel_sizes": [(3,)], "n_components": [2, 3]},
+    "DefaultEncoder": {"activation": ["relu"], "n_components": [15, 16]},
     "GRUEncoder": {"hidden_size": [8], "n_layers": [1], "n_components": [15, 16]},
     "IdentityAutoencoder": SMALL | {"hidden_layer_sizes": [(32,), (64,)]},
 }
 
 
-@pytest.mark.parametrize("name", [n for n in CLUSTERERS if n not in DEFAULT_DEPENDS_ON_X])
+@pytest.mark.parametrize("name", CLUSTERERS)
 def test_grid_search_reaches_into_the_default_representation(name):
     """``GridSearchCV(IDEC(10), {"autoencoder__n_components": ...})`` runs as it stands."""
     X, y = blobs()
@@ -52,18 +52,6 @@ def test_grid_search_reaches_into_the_default_representation(name):
     assert type(given(best)) is default
     assert given(estimator) is None
     np.testing.assert_array_equal(search.predict(X), best.labels_)
-
-
-@pytest.mark.parametrize("name", DEFAULT_DEPENDS_ON_X)
-def test_a_default_network_that_depends_on_x_cannot_be_searched(name, stages):
-    """It is chosen by the shape of X, which no search has shown yet: the error says what to do."""
-    X, y = blobs()
-    search = GridSearchCV(
-        tiny(name, encoder=None), {"encoder__n_components": [2]}, scoring="adjusted_rand_score"
-    )
-    with pytest.raises(ValueError, match=r"encoder=None depends on X. Give MLPEncoder\(\)"):
-        search.fit(X, y)
-    assert stages == []
 
 
 @every_clusterer

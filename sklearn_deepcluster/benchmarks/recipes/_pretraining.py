@@ -12,6 +12,7 @@ TEXT = sqrt(2000)
 
 # DEC-keras, on MNIST: 300 epochs of SGD.
 DEC_KERAS_MNIST = {
+    "center": None,
     "scale": None,
     "noise": 0.0,
     "optimizer": "sgd",
@@ -26,6 +27,7 @@ DEC_KERAS_TEXT = {**DEC_KERAS_MNIST, "max_epochs": 50}
 
 # DEC-keras, on USPS: 50 epochs of Adam.
 DEC_KERAS_USPS = {
+    "center": None,
     "scale": None,
     "noise": 0.0,
     "optimizer": "adam",
@@ -51,6 +53,7 @@ def stacked_denoising(layerwise_epochs):
         Passes over the data that make 50,000 steps.
     """
     return {
+        "center": None,
         "scale": None,
         "noise": 0.0,  # of the whole network
         "layerwise_epochs": layerwise_epochs,

@@ -8,6 +8,7 @@ from sklearn_deepcluster.benchmarks.recipes import Config, Published, Recipe
 
 # 250 epochs a layer and 250 for the whole, tied weights, ReLUs everywhere.
 _PRETRAINING = {
+    "center": None,
     "scale": None,
     "noise": 0.0,
     "tied": True,

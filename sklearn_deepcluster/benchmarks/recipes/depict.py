@@ -6,6 +6,7 @@ from sklearn_deepcluster.benchmarks.recipes import Config, Published, Recipe
 # validation set stratified by the true labels, which is not imitated: 400 epochs instead.
 _PRETRAINING = {
     "n_components": 10,
+    "center": None,
     "scale": None,
     "noise": 0.1,
     "noise_kind": "dropout",

@@ -10,7 +10,9 @@ _PAPER = Config(
     source="DTKC thesis, but the input at mean square 1 instead of each image in [0, 1]",
 )
 _PAPER_PRETRAINED = Config(
-    {"scale": None}, _PAPER.clusterer, source="DTKC thesis, but pixels in [0, 1] by all images"
+    {"center": None, "scale": None},
+    _PAPER.clusterer,
+    source="DTKC thesis, but pixels in [0, 1] by all images",
 )
 
 

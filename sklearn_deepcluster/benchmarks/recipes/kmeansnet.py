@@ -5,6 +5,7 @@ from sklearn_deepcluster.benchmarks.recipes import Config, Published, Recipe
 # The first paper: Adadelta for at most 3000 epochs each, sigmoid embedding, dropout. Neither
 # learning rate nor size of the batches is given; alpha was tuned on labels.
 _SIGMOID = {
+    "center": None,
     "scale": None,
     "noise": 0.2,
     "noise_kind": "dropout",

@@ -47,7 +47,7 @@ def _literal(n):
     """The authors' code: 20 epochs of batches of 5 per round, labels from normalised rows of U."""
     steps = 20 * (n // 5)
     return Config(
-        {"start": "pretrain", "scale": None},
+        {"start": "pretrain", "center": None, "scale": None},
         {
             "rounding": "rows",
             "batch_size": 5,

@@ -5,10 +5,22 @@ import json
 from pathlib import Path
 
 from sklearn_deepcluster.benchmarks._records import default_folder, environment, write_record
-from sklearn_deepcluster.benchmarks.speed import _divergence, _memory, _search, _steps
+from sklearn_deepcluster.benchmarks.speed import (
+    _divergence,
+    _inference,
+    _memory,
+    _search,
+    _steps,
+)
 
 # Each has ``measure`` and ``report``.
-PARTS = {"steps": _steps, "divergence": _divergence, "search": _search, "memory": _memory}
+PARTS = {
+    "steps": _steps,
+    "divergence": _divergence,
+    "search": _search,
+    "inference": _inference,
+    "memory": _memory,
+}
 
 
 def report(result):
