@@ -41,6 +41,11 @@ class Rows:
         self._plain = center is None and 1e-30 < scale < 1e30
         self._may_overflow = not self._plain or X.dtype.itemsize > 4
         self._resident = None
+        # A batch in float64 costs as much as a step of a small network: of data in memory that are
+        # not large, what training gets is kept.
+        small = 4 * X.size <= WINDOW_BYTES and not isinstance(X, np.memmap)
+        self._may_keep = small and not self._plain and self.device.type == "cpu"
+        self._kept = None
         if self.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.device)
             if 4 * X.size <= free // 2:
@@ -83,6 +88,10 @@ class Rows:
         """Return the rows `index` (1-D int64 tensor on the CPU) as a tensor."""
         if self._resident is not None:
             return self._resident.index_select(0, index.to(self.device))
+        if self._may_keep and self._kept is None:
+            self._kept = torch.cat([block for _, block in self.blocks((CHUNK_ROWS,))])[: len(self)]
+        if self._kept is not None:
+            return self._kept.index_select(0, index).to(self.device)
         return self._standardized(np.take(self.X, index.numpy(), axis=0))
 
     def blocks(self, sizes):

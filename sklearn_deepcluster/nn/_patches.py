@@ -95,7 +95,7 @@ class PatchGrid(nn.Module):
 
         Returns
         -------
-        patches : Tensor of shape (n * m, channels, *size)
+        patches : Tensor of shape (n * m, channels, height, width)
             The `m` of an image come one after the other.
         """
         images = nn.functional.pad(images, (0, self.columns))
