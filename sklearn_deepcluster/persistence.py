@@ -5,19 +5,21 @@ import importlib
 import inspect
 import json
 import os
+import uuid
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_deepcluster import metrics
 from sklearn_deepcluster._version import __version__
 from sklearn_deepcluster.base import TorchEstimator, is_fitted_name
 from sklearn_deepcluster.utils._sklearn import (
-    BaseCrossValidator,
+    SPLITTERS,
     BaseSearchCV,
     parse_version,
     searched_scorer,
@@ -34,6 +36,16 @@ FORMAT_VERSION = 2
 # Made again from what the search was given.
 _SCORER = "scorer_"
 _OUTPUT = "_sklearn_output_config"
+# RecursionError is a RuntimeError, OverflowError an ArithmeticError.
+_DAMAGE = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    ValueError,
+    ArithmeticError,
+    MemoryError,
+)
 _ELSEWHERE = "Use pickle or joblib, and trust the file."
 
 
@@ -81,6 +93,9 @@ def save_model(estimator, path):
     """
     if os.path.isdir(path):
         raise ValueError(f"{path} is a folder; a file in it is needed.")
+    folder = os.path.dirname(os.fspath(path)) or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"There is no folder {folder} to save the model in.")
     packer = _Packer()
     packed = packer.estimator(estimator, type(estimator).__name__)
     if hasattr(estimator, "fit"):
@@ -96,7 +111,7 @@ def save_model(estimator, path):
         "model": json.dumps(packed),
     }
     header["sha256"] = _checksum(header, packer.tensors)
-    temporary = f"{os.fspath(path)}.part"
+    temporary = f"{os.fspath(path)}.{uuid.uuid4().hex}.part"
     save_file(packer.tensors, temporary, metadata=header)
     os.replace(temporary, path)
 
@@ -164,7 +179,8 @@ def load_model(path):
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: the tensors of the file change with it.
+            tensors = {n: file.get_tensor(n).clone() for n in file.keys()}  # noqa: SIM118
     except (SafetensorError, json.JSONDecodeError) as exc:
         raise ValueError(f"{path} is not a readable model file: {exc}") from exc
     version = header.get("format_version", "")
@@ -176,7 +192,7 @@ def load_model(path):
     try:
         packed = _from_version_1(header, tensors) if version == "1" else json.loads(header["model"])
         estimator = unpacker.estimator(packed)
-    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as exc:
+    except _DAMAGE as exc:
         raise ValueError(f"{path} does not hold a whole model: {exc}") from exc
     written = header.get("package_version", __version__)
     if parse_version(written) > parse_version(__version__):
@@ -211,7 +227,7 @@ def _checksum(header, tensors):
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensors[name].numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -234,7 +250,7 @@ def _class_of(name):
     if own is not None:
         return own
     cls = _public(name)
-    if not isinstance(cls, type) or not issubclass(cls, (BaseEstimator, BaseCrossValidator)):
+    if not isinstance(cls, type) or not issubclass(cls, (BaseEstimator, *SPLITTERS)):
         raise ValueError(f"no file may hold a {name!r}")
     return cls
 
@@ -279,6 +295,25 @@ def _function_of(name):
     return None
 
 
+def _check_unchanged(estimator, name):
+    """Refuse a network that the parameters, as they are now, do not describe."""
+    try:
+        again = estimator._rebuild_module()
+        same = str(again) == str(estimator.module_)
+        same &= _shapes(again) == _shapes(estimator.module_)
+    except (ValueError, RuntimeError, TypeError):
+        same = False
+    if not same:
+        raise ValueError(
+            f"{name} cannot be saved: its parameters were changed since it was fitted, and no "
+            "longer describe its network. Set them back, or fit it again."
+        )
+
+
+def _shapes(module):
+    return {name: value.shape for name, value in module.state_dict().items()}
+
+
 class _Packer:
     """Turns values into JSON, with one-key dicts for what JSON has no type for, and tensors."""
 
@@ -301,15 +336,18 @@ class _Packer:
         }
         own, state = cls.__module__.partition(".")[0] != "sklearn", {}
         for key, value in vars(estimator).items():
-            if key in params or key in (_OUTPUT, "module_", _SCORER) or key == "_metadata_request":
+            if key in params or key in (_OUTPUT, "module_", _SCORER):
                 continue
             if not own or is_fitted_name(key):
                 state[key] = self.value(value, f"{name}.{key}")
+        if own and state and not isinstance(estimator, TorchEstimator):
+            raise ValueError(f"{name} holds no network; save it by pickle or joblib.")
         if state:
             packed["state"] = state
         if hasattr(estimator, _OUTPUT):
             packed["output"] = dict(getattr(estimator, _OUTPUT))
         if isinstance(estimator, TorchEstimator) and hasattr(estimator, "module_"):
+            _check_unchanged(estimator, name)
             packed["module"] = prefix = f"module{self.n_networks or ''}"
             self.n_networks += 1
             for key, value in estimator.module_.state_dict().items():
@@ -319,7 +357,7 @@ class _Packer:
     def value(self, value, name):
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        if isinstance(value, np.generic):
+        if isinstance(value, np.generic) and not isinstance(value.item(), np.generic):
             return self.value(value.item(), name)
         if isinstance(value, tuple):
             return {"tuple": [self.value(item, name) for item in value]}
@@ -330,6 +368,11 @@ class _Packer:
             return {"masked": {key: self.value(part, name) for key, part in parts.items()}}
         if isinstance(value, np.ndarray):
             return self._array(value, name)
+        if isinstance(value, slice):
+            parts = value.start, value.stop, value.step
+            return {"slice": [self.value(part, name) for part in parts]}
+        if isinstance(value, Bunch):
+            return {"bunch": {key: self.value(v, f"{name}[{key!r}]") for key, v in value.items()}}
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
             return {"dict": {key: self.value(v, f"{name}[{key!r}]") for key, v in value.items()}}
         if isinstance(value, BaseEstimator):
@@ -345,19 +388,25 @@ class _Packer:
             native = value.astype(value.dtype.newbyteorder("="))
             self.tensors[key] = torch.from_numpy(np.ascontiguousarray(native).reshape(value.shape))
             return {"tensor": key}
-        dtype = "object" if value.dtype.kind == "O" else value.dtype.str
+        if value.dtype.kind not in "OUS":
+            raise ValueError(f"{name}, an array of {value.dtype}, cannot be saved. {_ELSEWHERE}")
+        dtype = "object" if value.dtype.kind == "O" else value.dtype.kind
         return {"array": self.value(value.tolist(), name), "dtype": dtype}
 
     def _named(self, value, name):
         """A value that is known by its name, or None."""
         if isinstance(value, torch.device):
             return {"device": str(value)}
-        if isinstance(value, BaseCrossValidator) and _class_name(type(value)):
+        if isinstance(value, np.dtype) and value.kind in "fiubOUS":
+            return {"kind": value.str}
+        if isinstance(value, SPLITTERS) and _class_name(type(value)):
             held = {key: self.value(v, f"{name}.{key}") for key, v in vars(value).items()}
             return {"splitter": {"class": _class_name(type(value)), "state": held}}
         if isinstance(value, type):
             if issubclass(value, np.generic):
                 return {"dtype": np.dtype(value).str}
+            if issubclass(value, SPLITTERS) and _class_name(value):
+                return {"class": _class_name(value)}
             public = getattr(torch.optim, value.__name__, None)
             return {"optimizer": value.__name__} if public is value else None
         known = _function_name(value) if callable(value) else None
@@ -404,13 +453,16 @@ class _Unpacker:
         if not isinstance(value, dict):
             return value
         if "array" in value:
-            return np.array(self.value(value["array"]), dtype=value["dtype"])
+            dtype = np.dtype(value["dtype"])
+            # Words are as long as they are; what a file says of their length is not asked.
+            dtype = None if dtype.kind in "US" else dtype
+            return np.array(self.value(value["array"]), dtype=dtype)
         ((kind, held),) = value.items()
         return self._of[kind](self, held)
 
     def _splitter(self, held):
         cls = _class_of(held["class"])
-        if not issubclass(cls, BaseCrossValidator):
+        if not issubclass(cls, SPLITTERS):
             raise ValueError(f"{held['class']!r} is no splitter")
         splitter = object.__new__(cls)
         vars(splitter).update({key: self.value(v) for key, v in held["state"].items()})
@@ -438,6 +490,10 @@ class _Unpacker:
         "estimator": lambda self, held: self.estimator(held),
         "device": lambda self, held: torch.device(held),
         "dtype": lambda self, held: np.dtype(held).type,
+        "class": lambda self, held: _class_of(held),
+        "kind": lambda self, held: np.dtype(held),
+        "slice": lambda self, held: slice(*map(self.value, held)),
+        "bunch": lambda self, held: Bunch(**{key: self.value(v) for key, v in held.items()}),
         "splitter": _splitter,
         "optimizer": _optimizer,
         "function": _function,

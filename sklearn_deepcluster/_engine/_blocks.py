@@ -11,12 +11,16 @@ import weakref
 import torch
 
 from sklearn_deepcluster._engine._seeds import generator
+from sklearn_deepcluster.nn import RecurrentEncoder
 
 # Blocks have so many rows, by the type of the device; fewer where these were more values.
 _BLOCK_ROWS = {"cpu": 256, "cuda": 4096}
 _BLOCK_VALUES = {"cpu": 2**18, "cuda": 2**24}
 # Of narrow rows there are larger blocks, up to so many times as many, from so many blocks on.
 _LARGER, _MANY_BLOCKS = 16, 16
+
+# Sequences are tried with so many steps.
+_STEPS = 4
 
 # Module -> what was asked of it, and where -> sizes. Not kept with the module: another machine or
 # another number of threads can round otherwise.
@@ -95,8 +99,13 @@ def _equal(function, rows, module, asked, size, larger):
     They are tried once per module and question. Random rows, in blocks from the start, the middle
     and the end of a large one, are compared to the last bit: another order of summation would show.
     """
+    width = rows.n_features
+    if _sequential(module):
+        if not any(isinstance(part, RecurrentEncoder) for part in module.modules()):
+            return []
+        width = _STEPS * module.input_shape[1]  # its products are those of single steps
     tried = _EQUAL.setdefault(module, {})
-    place = asked, larger, rows.n_features, rows.device, torch.get_num_threads()
+    place = asked, larger, width, rows.device, torch.get_num_threads()
     if place not in tried:
         if larger:
             kind = "cuda" if rows.device.type == "cuda" else "cpu"
@@ -105,7 +114,7 @@ def _equal(function, rows, module, asked, size, larger):
             others = [2**i for i in range(size.bit_length(), _power_of_two(most).bit_length())]
         else:
             others = [2**i for i in range(1, size.bit_length() - 1)]
-        x = _random_rows(max([size, *others]), rows.n_features, module).to(rows.device)
+        x = _random_rows(max([size, *others]), width, module).to(rows.device)
         try:
             tried[place] = [
                 n for n in reversed(others) if _same_bits(function, x[: max(n, size)], min(n, size))

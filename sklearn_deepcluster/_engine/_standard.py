@@ -34,6 +34,10 @@ class Standard:
     center: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(()))
     scale: float = 1.0
 
+    @property
+    def _plain(self):
+        return 1e-30 < self.scale < 1e30
+
     def row(self, n_values):
         """The centre of a flat sample of so many values, or None where it is zero."""
         if not self.center.any():
@@ -59,10 +63,13 @@ class Standard:
         float32, or float64 where the centre is so large that float32 would lose digits.
         """
         center = self.row(rows.shape[1])
-        if center is None:
+        if center is None and self._plain:
             return rows * np.float32(self.scale)
-        out = rows * self.scale + center
-        lossy = np.spacing(np.float32(np.abs(center).max())) > 1e-3 * self.scale
+        center = 0.0 if center is None else center
+        out = np.asarray(rows, dtype=np.float64) * self.scale + center
+        # float32 has 24 bits.
+        lossy = np.abs(center).max() * 2.0**-23 > 1e-3 * self.scale
+        lossy |= not self._plain
         return out if lossy else out.astype(np.float32)
 
 

@@ -20,7 +20,8 @@ def kind_of(X):
         return "array"
     if isinstance(X, (list, tuple)):
         return "list"
-    return _LIBRARIES.get(type(X).__module__.partition(".")[0], "other")
+    kind = _LIBRARIES.get(type(X).__module__.partition(".")[0], "other")
+    return "other" if kind == "tensor" and not hasattr(X, "detach") else kind
 
 
 def unpacked(X):

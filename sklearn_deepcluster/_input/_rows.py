@@ -35,6 +35,8 @@ def read_container(estimator, X, *, reset, finite=True):
 
     Numbers keep their type: what float32 does not hold is lost only once a centre is taken off.
     """
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+        raise ValueError(f"X holds times of type {X.dtype}; numbers are needed, such as seconds.")
     return validate_data(
         estimator, X, reset=reset, dtype="numeric", order="C", ensure_all_finite=finite
     )

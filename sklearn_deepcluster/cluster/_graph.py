@@ -269,7 +269,9 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
 def _standard_of(X):
     """A centre, and a scale that is a power of two: it rounds nothing, so ties stay ties."""
-    standard = learn_standard(X)
+    rows = np.asarray(X) + 0
+    # Sums in an order that depends on the values alone.
+    standard = learn_standard(rows[_canonical_order(rows)])
     return Standard(standard.center, 2.0 ** round(math.log2(standard.scale)))
 
 

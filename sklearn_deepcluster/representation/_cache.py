@@ -1,6 +1,5 @@
 """Fitted representations, cached on disk."""
 
-import inspect
 import os
 import pickle
 import types
@@ -12,6 +11,8 @@ from sklearn.base import BaseEstimator
 
 from sklearn_deepcluster._engine import Callback, draw_seed, random_stream
 from sklearn_deepcluster._version import __version__
+
+_OF_EVERY_CLASS = ("__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__")
 
 
 def fit_cached(representation, samples, memory, verbose):
@@ -69,12 +70,13 @@ def _key(representation, module, samples):
     params = representation.get_params(deep=False)
     for name in ("module", "verbose"):
         params.pop(name, None)
-    network = [(name, _described(type(part)), str(part)) for name, part in module.named_modules()]
+    network = [(name, _described_module(m), str(m)) for name, m in module.named_modules()]
     weights = {name: weight.numpy() for name, weight in module.state_dict().items()}
     versions = __version__, torch.__version__
     what = (type(representation).__name__, _described(params), network, weights, versions)
     # joblib would pass over some of what it cannot pickle.
     lost = sorted(name for name, value in params.items() if not _picklable(_described(value)))
+    lost += [] if _picklable(network) else ["module"]
     if lost:
         raise ValueError(
             f"memory= cannot tell {', '.join(lost)} of {type(representation).__name__} from "
@@ -91,31 +93,51 @@ def _picklable(value):
     return True
 
 
-def _described(value):
+def _described(value, within=()):
     """`value` with code in the place of functions and classes, which pickle knows by name alone."""
+    if id(value) in within:  # a function that calls itself
+        return "itself"
+    within = (*within, id(value))
     if isinstance(value, dict):
-        return {key: _described(item) for key, item in value.items()}
+        return {key: _described(item, within) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_described(item) for item in value]
+        return [_described(item, within) for item in value]
     if isinstance(value, types.FunctionType):
         held = [cell.cell_contents for cell in value.__closure__ or ()]
-        return _named(value), _code(value.__code__), _described([value.__defaults__, held])
+        held = [value.__defaults__, value.__kwdefaults__, held]
+        return _named(value), _code(value.__code__), _described(held, within)
+    if isinstance(value, (staticmethod, classmethod)):
+        return _described(value.__func__, within)
+    if isinstance(value, property):
+        return _described([value.fget, value.fset], within)
     if isinstance(value, type):
-        return [_described_class(cls) for cls in value.__mro__]
+        return [_described_class(cls, within) for cls in value.__mro__]
     if isinstance(value, BaseEstimator):
-        return _described(type(value)), _described(value.get_params(deep=False))
+        return _described(type(value), within), _described(value.get_params(deep=False), within)
     if isinstance(value, Callback):
-        return _described(type(value)), _described(vars(value))
+        return _described(type(value), within), _described(vars(value), within)
     return value
 
 
-def _described_class(cls):
-    """Its name, and the code of what a user has written."""
-    library = cls.__module__.partition(".")[0]
-    if library in ("builtins", "torch", "skorch", "sklearn", __name__.partition(".")[0]):
+def _described_class(cls, within):
+    """Its name, and what a user has written in it."""
+    if _of_a_library(cls):
         return _named(cls)
-    methods = {n: f for n, f in vars(cls).items() if inspect.isfunction(f)}
-    return _named(cls), {name: _code(function.__code__) for name, function in methods.items()}
+    held = {n: v for n, v in vars(cls).items() if n not in _OF_EVERY_CLASS}
+    return _named(cls), _described(held, within)
+
+
+def _described_module(module):
+    """What a layer of the user computes beside its weights: its code and attributes."""
+    if _of_a_library(type(module)):
+        return _named(type(module))
+    held = {name: v for name, v in vars(module).items() if name not in vars(torch.nn.Module())}
+    return _described(type(module)), _described(held)
+
+
+def _of_a_library(cls):
+    library = cls.__module__.partition(".")[0]
+    return library in ("builtins", "torch", "skorch", "sklearn", __name__.partition(".")[0])
 
 
 def _named(value):

@@ -1,13 +1,14 @@
 """The one door to private names of scikit-learn: a change there is mended here."""
 
 from sklearn.base import _fit_context
-from sklearn.model_selection import BaseCrossValidator
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._split import _RepeatedSplits
 from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, StrOptions
 from sklearn.utils.fixes import parse_version
 
 __all__ = [
-    "BaseCrossValidator",
+    "SPLITTERS",
     "BaseSearchCV",
     "HasMethods",
     "Interval",
@@ -17,6 +18,9 @@ __all__ = [
     "parse_version",
     "searched_scorer",
 ]
+
+
+SPLITTERS = (BaseCrossValidator, BaseShuffleSplit, _RepeatedSplits)
 
 
 def searched_scorer(search):

@@ -67,6 +67,7 @@ BAD_X = {
         lambda p: [np.ones((4, 2)), np.ones((5, 2))],
         "different shapes, .* RDDC and RDTKC",
     ),
+    "dates": (lambda p: blobs()[0].astype("M8[D]"), "X holds times of type"),
     "None": (lambda p: None, "None|2D array"),
 }
 

@@ -11,7 +11,7 @@ import torch
 from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster.benchmarks import _versus_worker, speed, versus_clustpy
 from sklearn_deepcluster.benchmarks._machine import counted_steps
-from sklearn_deepcluster.benchmarks.speed import _divergence, _memory, _search, _steps
+from sklearn_deepcluster.benchmarks.speed import _divergence, _inference, _memory, _search, _steps
 
 
 @pytest.fixture
@@ -87,6 +87,17 @@ def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refi
     assert result["fits"] == 13
     expected = 4 * result["P_seconds"] + 13 * result["C_seconds"]
     assert result["ratio"] == pytest.approx(result["seconds"] / expected)
+
+
+def test_latencies_are_compared_in_turns(monkeypatch):
+    monkeypatch.setattr(_inference, "ROWS", {1: 2, 20: 1})
+    monkeypatch.setattr(_inference, "IMAGES", {1: 1})
+    monkeypatch.setattr(_inference, "IMAGE", (1, 16, 16))
+    result = _inference.measure()
+    assert set(result["rows"]) == {"1", "20"} and set(result["images"]) == {"1"}
+    one = result["rows"]["1"]
+    assert one["ratio"] == pytest.approx(one["predict"] / one["network"])
+    assert f"{one['ratio']:.2f}" in speed.report({"inference": result})
 
 
 def test_reports_of_search_and_memory():

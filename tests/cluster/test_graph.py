@@ -295,3 +295,14 @@ def test_bad_data_are_refused():
     model.fit(np.random.default_rng(0).normal(size=(30, 2)))
     with pytest.raises(ValueError, match="5 features"):
         model.predict(np.ones((2, 5)))
+
+
+@pytest.mark.parametrize("unit", [1 / 7, 1 / 10, 1.0])
+def test_ties_do_not_depend_on_the_order_of_the_rows(unit):
+    """The centre is a sum over the rows, and its last bit decides where all distances are equal."""
+    X = unit * np.stack(np.meshgrid(np.arange(15.0), np.arange(15.0)), -1).reshape(-1, 2)
+    labels = GraphAgglomerative(4).fit(X).labels_
+    for seed in range(3):
+        order = np.random.RandomState(seed).permutation(len(X))
+        again = GraphAgglomerative(4).fit(X[order]).labels_
+        assert adjusted_rand_score(labels[order], again) == 1.0

@@ -15,13 +15,16 @@ from joblib import Memory
 from safetensors import safe_open
 from safetensors.torch import save_file
 from sklearn.base import clone
-from sklearn.cluster import KMeans
+from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV, KFold, RepeatedKFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
 from sklearn_deepcluster import (
     Autoencoder,
@@ -47,6 +50,7 @@ from tests._instances import (
     fitted,
     fitted_state,
     least,
+    prefix_of,
     tiny_autoencoder,
 )
 from tests.common._shared import every_estimator, outputs
@@ -443,3 +447,75 @@ def test_a_pickle_of_another_version_is_loaded_with_a_warning(name, version, mon
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "_sklearn_deepcluster_version" not in vars(pickle.loads(pickle.dumps(model)))
+
+
+# -- what a review found --------------------------------------------------------------------------
+
+
+def test_a_loaded_model_does_not_change_with_its_file(tmp_path):
+    save_model(fitted("IDEC"), tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    with open(tmp_path / "model", "r+b") as file:
+        file.write(b"\x01" * os.path.getsize(tmp_path / "model"))
+    assert_same_fit(again, fitted("IDEC"))
+
+
+@every_estimator
+def test_a_network_that_its_parameters_no_longer_describe_is_not_saved(name, tmp_path):
+    estimator = copy.deepcopy(fitted(name))
+    for part, value in {"hidden_layer_sizes": (5,), "filters": (5,), "hidden_size": 5}.items():
+        if accepts(name, f"{prefix_of(name)}{part}"):
+            estimator.set_params(**{f"{prefix_of(name)}{part}": value})
+            break
+    with pytest.raises(ValueError, match=f"{name} cannot be saved: its parameters were changed"):
+        save_model(estimator, tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda: make_pipeline(SimpleImputer(), tiny_autoencoder(), SVC()),
+        lambda: ColumnTransformer([("a", tiny_autoencoder(), [0, 1, 2])]),
+        lambda: GridSearchCV(tiny_autoencoder(), {"lr": [1e-3]}, cv=ShuffleSplit(2)),
+        lambda: GridSearchCV(tiny_autoencoder(), {"lr": [1e-3]}, cv=RepeatedKFold(n_splits=2)),
+    ],
+    ids=["imputer and SVC", "columns", "shuffles", "repeats"],
+)
+def test_what_scikit_learn_holds_around_a_network_is_saved(around, tmp_path):
+    X, y = blobs()
+    model = around()
+    check_savable(model)
+    model.fit(X, y)
+    save_model(model, tmp_path / "model")
+    method = "predict" if hasattr(model, "predict") else "transform"
+    again = getattr(load_model(tmp_path / "model"), method)(X)
+    np.testing.assert_array_equal(again, getattr(model, method)(X))
+
+
+@pytest.mark.parametrize("last", [GraphAgglomerative(3), HDBSCAN(copy=True)], ids=repr)
+def test_what_would_come_back_without_a_part_is_not_saved(last, tmp_path):
+    model = make_pipeline(tiny_autoencoder(), last).fit(blobs()[0])
+    with pytest.raises(ValueError, match="holds no network|cannot be saved"):
+        save_model(model, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"array": ["a"] * 10, "dtype": "<U500000000"}, {"array": [10**30], "dtype": "<i8"}],
+    ids=["long words", "large numbers"],
+)
+def test_numbers_of_a_damaged_file_take_no_memory(value, model_file, tmp_path):
+    with safe_open(model_file, framework="pt") as file:
+        model = json.loads(file.metadata()["model"])
+    model["state"]["a_"] = value
+    rewrite(model_file, tmp_path / "damaged", header={"model": json.dumps(model)})
+    try:
+        assert load_model(tmp_path / "damaged").a_.nbytes < 1000
+    except ValueError as exc:
+        assert "does not hold a whole model" in str(exc)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
+        save_model(fitted("IDEC"), tmp_path / "nowhere" / "model")

@@ -157,6 +157,13 @@ def test_the_unit_is_undone(shape, offset):
     assert plain.dtype == np.float32 and (plain == 2).all()
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-50, 1e50, 1e200])
+def test_extreme_units_are_undone(unit):
+    X = table() * unit
+    standard = learn_standard(X)
+    np.testing.assert_allclose(standard.undo(standard.apply(X)), X, rtol=1e-4, atol=1e-4 * unit)
+
+
 # -- what cannot be done -------------------------------------------------------------------------
 
 

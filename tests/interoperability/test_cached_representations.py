@@ -201,3 +201,40 @@ def test_what_cannot_be_told_apart_is_named_without_the_data(tmp_path):
     with pytest.raises(ValueError, match="memory= cannot tell callbacks of Autoencoder") as error:
         least("DEC", autoencoder=autoencoder, memory=str(tmp_path)).fit(X)
     assert len(str(error.value)) < 300
+
+
+class Sloped(torch.nn.Module):
+    """What it computes depends on an attribute that is no weight."""
+
+    def __init__(self, slope):
+        super().__init__()
+        self.slope, self.layer = slope, torch.nn.Linear(16, 2)
+
+    def forward(self, x):
+        return torch.nn.functional.leaky_relu(self.layer(x), self.slope)
+
+
+def test_attributes_of_a_network_count(tmp_path, stages):
+    X, _ = blobs()
+    for slope in (0.0, 1.0, 0.0):
+        torch.manual_seed(0)
+        module = torch.nn.Module()
+        module.encoder, module.decoder = Sloped(slope), torch.nn.Linear(2, 16)
+        autoencoder = tiny_autoencoder(module=module, min_steps=2)
+        least("DEC", autoencoder=autoencoder, memory=str(tmp_path)).fit(X)
+    assert pretrainings(stages) == 2
+
+
+def test_attributes_of_a_callback_count(tmp_path, stages):
+    X, _ = blobs()
+
+    def callback(value):
+        class Rate(Callback):
+            rate = value
+
+        return Rate()
+
+    for rate in (0.1, 0.2, 0.1):
+        autoencoder = tiny_autoencoder(callbacks=[callback(rate)], min_steps=2)
+        least("DEC", autoencoder=autoencoder, memory=str(tmp_path)).fit(X)
+    assert pretrainings(stages) == 2
