@@ -92,7 +92,7 @@ def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refi
 def test_latencies_are_compared_in_turns(monkeypatch):
     monkeypatch.setattr(_inference, "ROWS", {1: 2, 20: 1})
     monkeypatch.setattr(_inference, "IMAGES", {1: 1})
-    monkeypatch.setattr(_inference, "IMAGE", (1, 16, 16))
+    monkeypatch.setattr(_inference, "IMAGE", (1, 28, 28))
     result = _inference.measure()
     assert set(result["rows"]) == {"1", "20"} and set(result["images"]) == {"1"}
     one = result["rows"]["1"]
