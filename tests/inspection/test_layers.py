@@ -431,7 +431,7 @@ def test_the_epoch_that_was_kept_is_marked(images):
 
 
 class Spoil(Callback):
-    """From the fourth epoch on there are no clusters and no learning, so that the loss is higher."""
+    """From the fourth epoch on there are no clusters and no learning: the loss is higher."""
 
     def on_epoch_begin(self, net, **kwargs):
         if len(net.history) > 3:
