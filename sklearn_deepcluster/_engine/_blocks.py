@@ -78,10 +78,14 @@ def map_blocks(function, rows, *, module=None, asked=None, quick=True, autocast=
 
 def block_size(rows, module=None):
     """Rows of a block: a power of two, by the width of the rows; of sequences it may change."""
-    kind = "cuda" if rows.device.type == "cuda" else "cpu"
+    kind = _kind(rows)
     if _sequential(module):
         return _BLOCK_ROWS[kind]
     return _power_of_two(min(_BLOCK_ROWS[kind], _BLOCK_VALUES[kind] // rows.n_features))
+
+
+def _kind(rows):
+    return "cuda" if rows.device.type == "cuda" else "cpu"
 
 
 def _sequential(module):
@@ -108,8 +112,7 @@ def _equal(function, rows, module, asked, size, larger):
     place = asked, larger, width, rows.device, torch.get_num_threads()
     if place not in tried:
         if larger:
-            kind = "cuda" if rows.device.type == "cuda" else "cpu"
-            most = min(_LARGER * size, _BLOCK_VALUES[kind] // rows.n_features)
+            most = min(_LARGER * size, _BLOCK_VALUES[_kind(rows)] // rows.n_features)
             most = size if _sequential(module) else most
             others = [2**i for i in range(size.bit_length(), _power_of_two(most).bit_length())]
         else:

@@ -260,8 +260,7 @@ class Progress(Callback):
     def __init__(self, stage, epochs):
         self.stage = stage
         self.epochs = epochs
-
-    bar_ = None
+        self.bar_ = None
 
     def on_train_begin(self, net, **kwargs):
         from tqdm.auto import tqdm

@@ -21,8 +21,8 @@ class Rows:
     Parameters
     ----------
     X : ndarray or memmap of shape (n_samples, n_features)
-        Any real dtype. It is neither copied nor modified; on a GPU it is copied there once where
-        it takes at most half of the free memory.
+        Any real dtype. It is not modified, nor copied but for batches: on a GPU once where it takes
+        at most half of the free memory, and where it has a centre and is small, as float32.
 
     standard : Standard, default=Standard()
         What is subtracted from each row, in float64, and the divisor.
@@ -34,11 +34,10 @@ class Rows:
         self.X = X
         self.standard = standard or Standard()
         self.device = torch.device(device)
-        center, scale = self.standard.row(X.shape[1]), self.standard.scale
+        center = self.standard.row(X.shape[1])
         self._center = None if center is None else torch.from_numpy(center)
-        self._scale = scale
-        # Without a centre float32 holds all that there is, if not for the most extreme scales.
-        self._plain = center is None and 1e-30 < scale < 1e30
+        self._scale = self.standard.scale
+        self._plain = self.standard.is_plain
         self._may_overflow = not self._plain or X.dtype.itemsize > 4
         self._resident = None
         # A batch in float64 costs as much as a step of a small network: of data in memory that are

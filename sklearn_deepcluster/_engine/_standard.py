@@ -35,8 +35,9 @@ class Standard:
     scale: float = 1.0
 
     @property
-    def _plain(self):
-        return 1e-30 < self.scale < 1e30
+    def is_plain(self):
+        """Whether float32 can do without the detour by float64: no centre, no extreme scale."""
+        return not self.center.any() and 1e-30 < self.scale < 1e30
 
     def row(self, n_values):
         """The centre of a flat sample of so many values, or None where it is zero."""
@@ -60,17 +61,17 @@ class Standard:
     def undo(self, rows):
         """Rows (n, d) in the units of the data.
 
-        float32, or float64 where the centre is so large that float32 would lose digits.
+        float32, or float64 where centre or scale are such that float32 would lose digits.
         """
-        center = self.row(rows.shape[1])
-        if center is None and self._plain:
+        if self.is_plain:
             return rows * np.float32(self.scale)
-        center = 0.0 if center is None else center
+        center = self.row(rows.shape[1])
+        center = np.zeros(1) if center is None else center
         out = np.asarray(rows, dtype=np.float64) * self.scale + center
-        # float32 has 24 bits.
+        # float32 has 24 bits, and an end.
         lossy = np.abs(center).max() * 2.0**-23 > 1e-3 * self.scale
-        lossy |= not self._plain
-        return out if lossy else out.astype(np.float32)
+        extreme = not 1e-30 < self.scale < 1e30
+        return out if lossy or extreme else out.astype(np.float32)
 
 
 def learn_standard(X, input_shape=None, *, center="auto", scale="auto"):

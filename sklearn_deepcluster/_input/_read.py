@@ -67,11 +67,7 @@ def read(estimator, X, *, reset, sequential=False, sample_shape=None):
         X, shape = _read_flat_sequences(probe, X, reset=reset, given=sample_shape)
     names = getattr(probe, "feature_names_in_", None)
     return Samples(
-        X=X,
-        sample_shape=tuple(shape),
-        n_features_in=probe.n_features_in_,
-        feature_names=names,
-        sequential=sequential,
+        X=X, sample_shape=tuple(shape), n_features_in=probe.n_features_in_, feature_names=names
     )
 
 

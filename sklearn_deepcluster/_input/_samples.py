@@ -30,13 +30,10 @@ class Samples(Form):
     X : ndarray of shape (n, d), contiguous, or memmap; of any real dtype
         Images and sequences are flattened, and sequences padded with NaN to one length.
     feature_names : ndarray of str or None
-    sequential : bool
-        Whether samples are sequences.
     """
 
     X: np.ndarray
     feature_names: np.ndarray | None = None
-    sequential: bool = False
 
     def __len__(self):
         return len(self.X)

@@ -62,12 +62,12 @@ def test_each_channel_has_an_offset_of_its_own(name):
     assert moved.scale_ == pytest.approx(model.scale_, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", [*REPRESENTATIONS, "IDEC", "DCEC"])
+@pytest.mark.parametrize(
+    "name", [n for n in REPRESENTATIONS if n != "ContextPredictor"] + ["IDEC", "DCEC"]
+)
 def test_the_inverse_is_in_the_units_of_x(name):
     X = blobs()[0].astype(np.float64) + 1e9
     model = tiny(name).fit(X)
-    if not hasattr(model, "inverse_transform"):
-        pytest.skip("it has no decoder")
     back = model.inverse_transform(model.transform(X))
     assert np.abs(back - X).max() < 2 * np.ptp(X)
     assert back.dtype == np.float64  # float32 would hold hundreds apart
