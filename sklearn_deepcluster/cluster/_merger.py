@@ -3,6 +3,7 @@
 import heapq
 
 import numpy as np
+from scipy.sparse import csr_array, diags_array
 
 
 class Merger:
@@ -15,10 +16,8 @@ class Merger:
 
     Parameters
     ----------
-    neighbors : ndarray of shape (n, K), int
-        Nearest neighbours of each row, without itself.
-    weights : ndarray of shape (n, K)
-        Of the edges to them; that of a row to itself is 1.
+    graph : csr_array of shape (n, n)
+        Weights of the edges of each row to others; that of a row to itself is 1.
     labels : ndarray of shape (n,), int
         Clusters to start from, any numbers; they become 0 .. c - 1 in their order.
     z : float, default=0.0
@@ -28,16 +27,17 @@ class Merger:
     ----------
     labels : ndarray of shape (n,), int
         Number of the cluster of each row.
+    flow : csr_array of shape (n, n)
+        The graph with each row to itself, and rows of sum 1.
     n_clusters : int
 
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.neighbors import NearestNeighbors
+    >>> from sklearn.neighbors import kneighbors_graph
     >>> from sklearn_deepcluster.cluster._merger import Merger
     >>> X = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
-    >>> neighbors = NearestNeighbors(n_neighbors=2).fit(X).kneighbors(return_distance=False)
-    >>> merger = Merger(neighbors, np.ones(neighbors.shape), np.arange(6))
+    >>> merger = Merger(kneighbors_graph(X, n_neighbors=2), np.arange(6))
     >>> merger.merge_until(4)  # a period; the network is trained, say
     >>> merger.merge_until(2)
     >>> np.unique(merger.labels, return_inverse=True)[1]
@@ -48,18 +48,18 @@ class Merger:
     # is enough: its best older partner. An entry whose partner is gone is an upper bound, and is
     # replaced when it comes up.
 
-    def __init__(self, neighbors, weights, labels, z=0.0):
+    def __init__(self, graph, labels, z=0.0):
         labels = np.unique(labels, return_inverse=True)[1]
-        n, k = neighbors.shape
+        n = graph.shape[0]
         count = int(labels.max()) + 1
-        # Rows of P: the row itself first, then its neighbours.
-        flow = np.column_stack([np.ones(n), weights])
-        flow /= flow.sum(axis=1, keepdims=True)
-        self.labels, self._z, self._flow = labels.copy(), z, flow
-        self._hops = np.column_stack([np.arange(n), neighbors])
-        self._tails, self._heads = np.repeat(np.arange(n), k), neighbors.ravel()
-        self._weights = flow[:, 1:].ravel()
-        self._inner_out, self._inner_in = flow[:, 0].copy(), flow[:, 0].copy()
+        graph = csr_array(graph)
+        kept = 1.0 / (1.0 + graph.sum(axis=1))  # the share of a row that stays where it is
+        edges = (diags_array(kept) @ graph).tocoo()
+        self.flow = (diags_array(kept) + edges).tocsr()
+        self.labels, self._z = labels.copy(), z
+        self._tails, self._heads = edges.row.astype(np.int64), edges.col.astype(np.int64)
+        self._weights = edges.data
+        self._inner_out, self._inner_in = kept.copy(), kept.copy()
         self._visits = np.zeros(n)
         inside = labels[self._tails] == labels[self._heads]
         self._count_inner(np.flatnonzero(inside))
@@ -72,7 +72,7 @@ class Merger:
         self._alive[:count], self._sizes[:count] = True, np.bincount(labels)
         self.n_clusters = count
         # Of the flow out of and into each cluster, its share.
-        inflow = np.bincount(self._heads, self._weights, minlength=n) + flow[:, 0]
+        inflow = np.bincount(self._heads, self._weights, minlength=n) + kept
         self._strengths = np.bincount(labels, (1 + inflow) / (2 * n), minlength=2 * count)
         self._by_modularity = False
         self._rank_all()
@@ -180,11 +180,10 @@ class Merger:
         np.add.at(self._visits, self._tails[entering], in_weights)
         returning = self._visits[points]
         if self._z:
-            hops = self._hops[points]
-            same = self.labels[hops] == self.labels[points][:, None]
-            returning = returning + self._z * (self._flow[points] * same * self._visits[hops]).sum(
-                1
-            )
+            origin, hops, weights = self._hops(points)
+            same = self.labels[hops] == self.labels[points][origin]
+            stays = np.bincount(origin, weights * same * self._visits[hops])
+            returning = returning + self._z * stays
         self._visits[self._tails[entering]] = 0
         met = returning > 0
         return _sums(self.labels[points[met]], arriving[met] * returning[met])
@@ -201,12 +200,20 @@ class Merger:
         returning = _look_up(keys, out_keys, leaving_sums)
         if self._z:
             points, others = np.divmod(keys, count)
-            hops = self._hops[points]
-            found = _look_up(hops * count + others[:, None], out_keys, leaving_sums)
+            origin, hops, weights = self._hops(points)
+            found = _look_up(hops * count + others[origin], out_keys, leaving_sums)
             # Hops out of the cluster find nothing: keys hold only points of this one.
-            returning = returning + self._z * (self._flow[points] * found).sum(1)
+            returning = returning + self._z * np.bincount(origin, weights * found)
         met = returning > 0
         return _sums(keys[met] % count, arriving[met] * returning[met])
+
+    def _hops(self, points):
+        """Steps from some rows, itself included: (place of the row, where to, weight)."""
+        first, last = self.flow.indptr[points], self.flow.indptr[points + 1]
+        origin = np.repeat(np.arange(len(points)), last - first)
+        before = np.cumsum(last - first) - (last - first)
+        steps = np.arange(len(origin)) + (first - before)[origin]
+        return origin, self.flow.indices[steps].astype(np.int64), self.flow.data[steps]
 
 
 def _grouped(values, groups, count):

@@ -12,6 +12,7 @@ from torch import nn
 
 from sklearn_deepcluster._engine import Callback, generator, in_rounds
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
+from sklearn_deepcluster.cluster._neighbors import has_approximate_search
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
 from sklearn_deepcluster.nn import linear
 
@@ -24,10 +25,10 @@ _GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral", "ac-mod": "mod
 NAMES = ("k-means", *_GRAPH_LINKAGES)
 SEEDINGS = ("k-means++", "random")
 
-# The clusters that a network learns are found in at most so many rows, as the time of a graph is
-# quadratic in them: of 60,000 images of MNIST it takes a fifth of the fit. If so many rows are more
-# bytes as float32, in fewer, but then still in so many.
-START_ROWS, START_BYTES, WIDE_START_ROWS = 60_000, 2**28, 10_000
+# The clusters that a network learns are found in as many rows as are so many bytes as float32, or in
+# so many if those are wide. Where neighbours are searched exactly, in time that is quadratic in the
+# rows, in so many at most.
+START_BYTES, WIDE_START_ROWS, EXACT_START_ROWS = 2**28, 10_000, 60_000
 # They are learned in rounds of so many steps: for 200, or one pass where that is more, and on until
 # in a round the network agrees with them on this share of the rows, for 2,000 steps at most. Images
 # of digits get there in 200; all the way, a network learns the errors of the clusters, too.
@@ -170,7 +171,8 @@ def learn_clusters(task):
     """
     n_samples = len(task.rows)
     limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
-    limit = min(limit, START_ROWS)
+    if not has_approximate_search():
+        limit = min(limit, EXACT_START_ROWS)
     if n_samples > limit:
         order = torch.randperm(n_samples, generator=generator(task.seed))
         task = task.with_rows(order[:limit].sort().values)

@@ -357,7 +357,8 @@ def test_the_start_sees_sequences_padded_with_zeros():
 def test_of_many_rows_the_start_sees_some(rows, bytes_, wide_rows, blobs, monkeypatch):
     """40 of them: as many as are allowed, or as the bytes hold, or as wide rows may be."""
     X, y = blobs
-    monkeypatch.setattr(_start, "START_ROWS", rows)
+    monkeypatch.setattr(_start, "EXACT_START_ROWS", rows)
+    monkeypatch.setattr(_start, "has_approximate_search", lambda: False)
     monkeypatch.setattr(_start, "START_BYTES", bytes_)
     monkeypatch.setattr(_start, "WIDE_START_ROWS", wide_rows)
     seen = []

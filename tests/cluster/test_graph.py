@@ -8,19 +8,20 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_blobs, make_moons
+from sklearn.datasets import load_digits, load_wine, make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import kneighbors_graph
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_deepcluster import GraphAgglomerative
-from sklearn_deepcluster.cluster import _graph, _merger
+from sklearn_deepcluster.cluster import _graph, _merger, _moves, _neighbors
 
 LINKAGES = ["degree", "path_integral", "modularity"]
 every_linkage = pytest.mark.parametrize("linkage", LINKAGES)
 
 
-def transition_matrix(X, n_neighbors):
+def transition_matrix(X, n_neighbors, both_ways):
     """P as the formulas say, with loops."""
     n = len(X)
     d = np.array([[np.sum((a - b) ** 2) for b in X] for a in X])
@@ -32,6 +33,8 @@ def transition_matrix(X, n_neighbors):
     for i in range(n):
         for j in near[i]:
             W[i, j] = np.exp(-d[i, j] / width)
+    if both_ways:
+        W = np.maximum(W, W.T)
     return W / W.sum(axis=1, keepdims=True), near
 
 
@@ -75,7 +78,7 @@ AFFINITY = {
 
 
 def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
-    P, near = transition_matrix(X, n_neighbors)
+    P, near = transition_matrix(X, n_neighbors, linkage != "modularity")
     clusters = [{i} for i in range(len(X))]
     for i in range(len(X)):
         a, b = (next(c for c in clusters if p in c) for p in (i, near[i][0]))
@@ -99,6 +102,7 @@ def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
 @pytest.mark.parametrize("seed", range(6))
 def test_equals_plain_loops(linkage, seed, monkeypatch):
     monkeypatch.setattr(_graph, "_FINE_PER_CLUSTER", 3)  # both stages of "modularity"
+    monkeypatch.setattr(_graph, "improve_modularity", lambda flow, labels: labels)
     X = np.random.default_rng(seed).normal(size=(70, 3)).astype(np.float32)
     model = GraphAgglomerative(4, n_neighbors=6, linkage=linkage).fit(X)
     expected = agglomerate_by_loops(X.astype(float), 4, 6, linkage)
@@ -109,11 +113,10 @@ def test_equals_plain_loops(linkage, seed, monkeypatch):
 def test_affinities_stay_true_while_clusters_merge(linkage):
     """After every merge the stored affinities are those of the formula."""
     X = np.random.default_rng(0).normal(size=(60, 3))
-    P, near = transition_matrix(X, 6)
-    neighbors = np.array(near)
-    weights = np.take_along_axis(P, neighbors, axis=1) / P.diagonal()[:, None]
+    P, _ = transition_matrix(X, 6, linkage != "modularity")
     step = _graph._STEP_WEIGHT[linkage]
-    merger = _merger.Merger(neighbors, weights, np.arange(60) // 2, step)
+    weights = P / P.diagonal()[:, None] - np.eye(60)
+    merger = _merger.Merger(scipy.sparse.csr_array(weights), np.arange(60) // 2, step)
     if linkage == "modularity":
         merger.prefer_modularity()
     checked = 0
@@ -181,11 +184,157 @@ def test_predicts_rows_it_has_not_seen():
 def test_memory_grows_with_the_neighbours_alone():
     """Nothing is kept per pair of rows or of initial clusters."""
     X = np.random.default_rng(0).normal(size=(4000, 2))
-    neighbors = NearestNeighbors(n_neighbors=5).fit(X).kneighbors(return_distance=False)
-    leaves = np.arange(4000)
-    merger = _merger.Merger(neighbors, np.ones(neighbors.shape), leaves)
+    merger = _merger.Merger(kneighbors_graph(X, n_neighbors=5), np.arange(4000))
     held = sum(len(partners) for partners, _ in merger._rows.values())
     assert 0 < held <= 2 * 4000 * 5 * 6
+
+
+# -- neighbours ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_clusters", "expected"), [(2, 20), (5, 10), (10, 5), (20, 4), (100, 4), (1, 20)]
+)
+def test_the_number_of_neighbours_follows_the_size_of_the_clusters(n_clusters, expected):
+    X = np.random.default_rng(0).normal(size=(400, 2))
+    model = GraphAgglomerative(n_clusters)
+    assert model.fit(X).n_neighbors_ == expected
+    assert model.set_params(n_neighbors=7).fit(X).n_neighbors_ == 7
+    assert GraphAgglomerative(2).fit(X[:9]).n_neighbors_ == 4
+    assert GraphAgglomerative(2).fit(X[:3]).n_neighbors_ == 2
+
+
+@pytest.mark.parametrize("linkage", ["degree", "path_integral"])
+def test_few_neighbours_do_not_leave_a_giant_and_crumbs(linkage):
+    """With edges that count one way 86 % of the digits were one cluster."""
+    X, y = load_digits(return_X_y=True)
+    labels = GraphAgglomerative(10, n_neighbors=6, linkage=linkage).fit_predict(X)
+    assert np.bincount(labels).max() < 0.3 * len(X)
+    assert normalized_mutual_info_score(y, labels) > 0.88
+
+
+@pytest.mark.parametrize("linkage", ["degree", "path_integral"])
+def test_a_giant_is_reported(linkage):
+    """Of three kinds of wine both linkages leave two in one cluster."""
+    X = StandardScaler().fit_transform(load_wine().data)
+    model = GraphAgglomerative(3, n_neighbors=4, linkage=linkage)
+    with pytest.warns(ConvergenceWarning, match=rf"linkage='{linkage}' \(init=.*% of the rows"):
+        labels = model.fit_predict(X)
+    assert np.bincount(labels).max() > 0.5 * len(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GraphAgglomerative(3, n_neighbors=4).fit(X)
+        X, _ = make_blobs([200, 20], centers=[[0, 0], [9, 9]], random_state=0)
+        clone(model).set_params(n_clusters=2).fit(X)  # a giant by modularity, too
+
+
+def rays(n_features):
+    """Twelve directions at any distance from the origin, as faces in different light are."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(12), 40)
+    directions = 1 + 0.2 * rng.normal(size=(12, n_features))
+    noise = 0.1 * rng.normal(size=(len(y), n_features))
+    return (directions[y] + noise) * rng.uniform(0.2, 1.0, size=(len(y), 1)), y
+
+
+def test_directions_are_compared_where_they_tell_more():
+    X, y = rays(30)
+    model = GraphAgglomerative(12).fit(X)
+    assert model.metric_ == "cosine" and adjusted_rand_score(y, model.labels_) > 0.99
+    np.testing.assert_array_equal(model.center_, 0)
+    assert adjusted_rand_score(y, GraphAgglomerative(12, metric="euclidean").fit_predict(X)) < 0.9
+    # Nearer to the origin or farther they are the same to it.
+    np.testing.assert_array_equal(model.predict(4.0 * X), model.labels_)
+    assert GraphAgglomerative(12).fit(X[:, :15]).metric_ == "euclidean"
+    digits, _ = load_digits(return_X_y=True)
+    assert GraphAgglomerative(10).fit(digits).metric_ == "euclidean"
+
+
+@pytest.mark.parametrize("factor", [2.0**-600, 1.0, 2.0**600])
+def test_rows_of_any_size_have_a_direction(factor):
+    X, y = rays(30)
+    X = np.vstack([X, np.zeros((2, 30))])
+    labels = GraphAgglomerative(12, metric="cosine").fit_predict(factor * X)
+    assert adjusted_rand_score(y, labels[:-2]) > 0.99
+    assert labels[-1] == labels[-2]
+
+
+def test_approximate_neighbours_are_nearly_all_true():
+    X, _ = make_blobs(3000, centers=6, n_features=20, random_state=0)
+    X = X.astype(np.float32)
+    exact, near = (
+        _neighbors.nearest_neighbors(X, 10, algorithm, None)
+        for algorithm in ("exact", "approximate")
+    )
+    assert exact.shape == near.shape == (3000, 10)
+    assert (near != np.arange(3000)[:, None]).all()
+    found = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact, near, strict=True)])
+    assert found > 0.9
+    model = GraphAgglomerative(6, algorithm="approximate").fit(X)
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+    again = GraphAgglomerative(6, algorithm="approximate").fit(X[::-1])
+    np.testing.assert_array_equal(again.labels_[::-1], model.labels_)
+
+
+def test_approximate_search_stands_equal_rows():
+    X = np.repeat(np.arange(20.0, dtype=np.float32), 30)[:, None] * np.ones(17, np.float32)
+    near = _neighbors.nearest_neighbors(X, 5, "approximate", None)
+    assert near.shape == (600, 5) and (near != np.arange(600)[:, None]).all()
+
+
+def test_many_rows_of_many_features_are_searched_approximately(monkeypatch):
+    monkeypatch.setattr(_neighbors, "MANY_ROWS", 100)
+    wide, flat = np.zeros((101, 16)), np.zeros((101, 15))
+    assert _neighbors.is_approximate(wide, "auto") and not _neighbors.is_approximate(flat, "auto")
+    assert not _neighbors.is_approximate(wide[:100], "auto")
+    assert _neighbors.is_approximate(flat[:5], "approximate")
+    assert not _neighbors.is_approximate(wide, "exact")
+
+
+def test_without_the_package_the_search_is_exact_or_refused(monkeypatch):
+    monkeypatch.setattr(_neighbors, "has_approximate_search", lambda: False)
+    monkeypatch.setattr(_neighbors, "MANY_ROWS", 10)
+    monkeypatch.setattr(_neighbors, "SLOW_ROWS", 50)
+    X = np.random.default_rng(0).normal(size=(60, 20))
+    with pytest.raises(ImportError, match=r"pip install 'sklearn-deepcluster\[neighbors\]'"):
+        GraphAgglomerative(2, algorithm="approximate").fit(X)
+    GraphAgglomerative(2).fit(X[:50])
+    with pytest.warns(UserWarning, match="60 rows are searched exactly"):
+        GraphAgglomerative(2).fit(X)
+
+
+# -- single rows change sides --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_moves_gain_modularity_and_lose_no_cluster(seed):
+    X = np.random.default_rng(seed).normal(size=(90, 3))
+    P, _ = transition_matrix(X, 6, both_ways=False)
+    labels = np.random.default_rng(seed).integers(5, size=90)
+    labels[:5] = np.arange(5)
+    moved = _moves.improve_modularity(scipy.sparse.csr_array(P), labels)
+
+    def of(labels):
+        return modularity(P, [np.flatnonzero(labels == c) for c in range(5)])
+
+    assert of(moved) > of(labels) + 0.2
+    assert len(np.unique(moved)) == 5
+    shared = _moves.shared_edges(scipy.sparse.csr_array(P))
+    assert _moves.modularity(shared, moved) == pytest.approx(of(moved))
+    for i in range(90):  # no single row would gain
+        for c in {int(moved[j]) for j in np.flatnonzero(P[i] + P[:, i])}:
+            other = np.where(np.arange(90) == i, c, moved)
+            if len(np.unique(other)) == 5:
+                assert of(other) <= of(moved) + 1e-9
+
+
+def test_a_row_that_was_merged_too_early_comes_back():
+    """The hierarchy joins pairs for good."""
+    P = scipy.sparse.csr_array(np.kron(np.eye(2), np.full((6, 6), 1 / 6)))
+    labels = np.repeat([0, 1], 6)
+    wrong = labels.copy()
+    wrong[[2, 9]] = [1, 0]
+    np.testing.assert_array_equal(_moves.improve_modularity(P, wrong), labels)
 
 
 # -- data of every kind --------------------------------------------------------------------------
@@ -272,6 +421,9 @@ def test_pickle_round_trip():
         ("n_neighbors", 0),
         ("n_neighbors", 1.5),
         ("linkage", "ward"),
+        ("n_neighbors", "all"),
+        ("metric", "manhattan"),
+        ("algorithm", "brute"),
         ("sigma_scale", 0),
         ("sigma_scale", np.nan),
         ("n_jobs", 1.5),

@@ -2,18 +2,20 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.datasets import make_blobs
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import kneighbors_graph
 
 from sklearn_deepcluster.cluster._merger import Merger
 
 
 @pytest.fixture(scope="module")
 def graph():
-    """Nearest neighbours of 120 rows in four touching blobs, and weights of the edges."""
+    """Weights of the edges to the nearest neighbours of 120 rows in four touching blobs."""
     X, _ = make_blobs(120, centers=4, cluster_std=2.0, random_state=0)
-    distances, neighbors = NearestNeighbors(n_neighbors=8).fit(X).kneighbors()
-    return neighbors, np.exp(-np.square(distances) / np.square(distances).mean())
+    graph = kneighbors_graph(X, n_neighbors=8, mode="distance")
+    graph.data = np.exp(-np.square(graph.data) / np.square(graph.data).mean())
+    return graph
 
 
 def grouping(labels):
@@ -24,7 +26,7 @@ def grouping(labels):
 @pytest.mark.parametrize("z", [0.0, 0.01])
 @pytest.mark.parametrize("modularity", [False, True])
 def test_periods_give_what_one_go_gives(graph, z, modularity):
-    mergers = [Merger(*graph, np.arange(120) // 2, z) for _ in range(2)]
+    mergers = [Merger(graph, np.arange(120) // 2, z) for _ in range(2)]
     for merger, stops in zip(mergers, ([5], [40, 39, 12, 5]), strict=True):
         if modularity:
             merger.prefer_modularity()
@@ -36,7 +38,7 @@ def test_periods_give_what_one_go_gives(graph, z, modularity):
 
 def test_labels_may_be_any_numbers(graph):
     labels = np.arange(120) % 30
-    first, other = Merger(*graph, labels), Merger(*graph, 7 * labels - 50)
+    first, other = Merger(graph, labels), Merger(graph, 7 * labels - 50)
     np.testing.assert_array_equal(first.labels, labels)
     for merger in (first, other):
         merger.merge_until(6)
@@ -44,7 +46,7 @@ def test_labels_may_be_any_numbers(graph):
 
 
 def test_clusters_are_joined_and_never_split(graph):
-    merger = Merger(*graph, np.arange(120) // 3)
+    merger = Merger(graph, np.arange(120) // 3)
     before = grouping(merger.labels)
     merger.merge_until(7)
     after = grouping(merger.labels)
@@ -52,7 +54,7 @@ def test_clusters_are_joined_and_never_split(graph):
 
 
 def test_members_are_the_rows_of_each_number(graph):
-    merger = Merger(*graph, np.arange(120))
+    merger = Merger(graph, np.arange(120))
     merger.merge_until(9)
     new = merger.merge(*list(merger.members())[:2])
     members = merger.members()
@@ -63,7 +65,7 @@ def test_members_are_the_rows_of_each_number(graph):
 
 
 def test_what_no_walk_connects_stays_apart():
-    neighbors = np.array([[1], [0], [3], [2]])
-    merger = Merger(neighbors, np.ones((4, 1)), np.arange(4))
+    pairs = csr_array((np.ones(4), np.array([1, 0, 3, 2]), np.arange(5)))
+    merger = Merger(pairs, np.arange(4))
     merger.merge_until(1)
     assert merger.n_clusters == 2

@@ -1,0 +1,102 @@
+"""Nearest neighbours of the rows of X: exactly, or approximately where there are many."""
+
+import importlib.util
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.neighbors import NearestNeighbors
+
+from sklearn_deepcluster.utils._warnings import warn_user
+
+# Above so many rows "auto" is approximate where faiss is installed. Up to so many features
+# trees are exact and fast.
+MANY_ROWS, FEW_FEATURES = 20_000, 15
+# Links of a row, and how many candidates are followed: 98 % of the neighbours of digits are true.
+_LINKS, _BREADTH = 16, 40
+# Above so many an exact search takes hours, which is said.
+SLOW_ROWS = 200_000
+
+
+def has_approximate_search():
+    """Whether faiss is installed."""
+    return importlib.util.find_spec("faiss") is not None
+
+
+def check_algorithm(algorithm):
+    """Refuse what needs a package that is not installed.
+
+    Raises
+    ------
+    ImportError
+        If `algorithm` is "approximate" without faiss.
+    """
+    if algorithm == "approximate" and not has_approximate_search():
+        raise ImportError(
+            "algorithm='approximate' needs faiss: pip install 'sklearn-deepcluster[neighbors]'."
+        )
+
+
+def nearest_neighbors(X, n_neighbors, algorithm, n_jobs):
+    """Indices of the nearest neighbours of each row among the others.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    n_neighbors : int
+    algorithm : {"auto", "exact", "approximate"}
+    n_jobs : int or None
+
+    Returns
+    -------
+    neighbors : int64 ndarray of shape (n, n_neighbors)
+    """
+    if is_approximate(X, algorithm):
+        return _by_links(X, n_neighbors, n_jobs)
+    search = NearestNeighbors(n_neighbors=n_neighbors, n_jobs=n_jobs).fit(X)
+    return search.kneighbors(return_distance=False)
+
+
+def is_approximate(X, algorithm):
+    """Whether the neighbours of these rows are searched approximately."""
+    if algorithm != "auto" or len(X) <= MANY_ROWS or X.shape[1] <= FEW_FEATURES:
+        return algorithm == "approximate"
+    if has_approximate_search():
+        return True
+    if len(X) > SLOW_ROWS:
+        warn_user(
+            f"The neighbours of {len(X)} rows are searched exactly, which takes long: pip install "
+            "'sklearn-deepcluster[neighbors]' for an approximate search.",
+            UserWarning,
+        )
+    return False
+
+
+def _by_links(X, n_neighbors, n_jobs):
+    """Search by links on several scales (Malkov and Yashunin, IEEE PAMI 42, 2020)."""
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    index = faiss.IndexHNSWFlat(X.shape[1], _LINKS)
+    index.hnsw.efConstruction, index.hnsw.efSearch = _BREADTH, max(_BREADTH, 2 * n_neighbors)
+    try:
+        faiss.omp_set_num_threads(1)  # threads that add rows would make another graph every time
+        index.add(X)
+        faiss.omp_set_num_threads(effective_n_jobs(n_jobs) if n_jobs else threads)
+        # One more, the row itself; it is not found first where rows are equal.
+        _, found = index.search(X, min(n_neighbors + 1, len(X)))
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return _others(found)
+
+
+def _others(found):
+    """Without the row itself, or the last where it is not among those found (n, k + 1)."""
+    missing = found < 0  # parts of the graph that the search did not reach
+    found = np.where(
+        missing, np.take_along_axis(found, (~missing).sum(1, keepdims=True) - 1, 1), found
+    )
+    itself = found == np.arange(len(found))[:, None]
+    drop = np.where(itself.any(axis=1), itself.argmax(axis=1), found.shape[1] - 1)
+    kept = np.ones(found.shape, dtype=bool)
+    kept[np.arange(len(found)), drop] = False
+    return found[kept].reshape(len(found), -1)
