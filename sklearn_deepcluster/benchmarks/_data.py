@@ -26,7 +26,8 @@ class Source:
     load_test : callable or None
         Returns (X, y) of rows that are held out from fitting and judged apart.
     sequences : bool
-        The samples are sequences: X is an array (n, time, features), padded with NaN.
+        The samples are sequences: X is an array (n, time, features), padded with NaN where their
+        lengths differ.
     """
 
     load: object
@@ -123,6 +124,13 @@ def _mnist_first_10000():
     return X[:10_000], y[:10_000]
 
 
+def _news20_6000():
+    """As many posts as methods with an n x n matrix can take, drawn at random."""
+    X, y = datasets.fetch_news20_wordllama(return_X_y=True)
+    rows = np.random.default_rng(0).permutation(len(X))[:6000]
+    return X[rows], y[rows]
+
+
 def _mnist_test_thinned():
     X, y = datasets.fetch_mnist(subset="test", return_X_y=True)
     rows = thinned(y)
@@ -165,6 +173,7 @@ SOURCES = {
     "mnist-test": Source(_reader("fetch_mnist", subset="test"), 10, white=255),
     "mnist-test-thinned": Source(_mnist_test_thinned, 10, white=255),
     "coil20": Source(_reader("fetch_coil20"), 20, white=255),
+    "cmu-pie": Source(_reader("fetch_cmu_pie"), 68, white=255),
     "character-trajectories": Source(
         _reader("fetch_character_trajectories", letters=10, zero_padding=True, as_array=True),
         10,
@@ -186,7 +195,15 @@ SOURCES = {
         n_seeds=5,
         sequences=True,
     ),
+    "japanese-vowels": Source(
+        _reader("fetch_japanese_vowels", as_array=True), 9, white=None, n_seeds=5, sequences=True
+    ),
+    "osu-leaf": Source(_reader("fetch_osu_leaf"), 6, white=None, n_seeds=5, sequences=True),
     "newsgroups": Source(_reader("fetch_newsgroups"), 20, white=None),
+    "news20-wordllama": Source(_reader("fetch_news20_wordllama"), 20, white=None),
+    "news20-wordllama-6000": Source(_news20_6000, 20, white=None),
+    "cifar10-efficientnet": Source(_reader("fetch_cifar10_efficientnet"), 10, white=None),
+    "pbmc68k-reduced": Source(_reader("fetch_pbmc68k_reduced"), 10, white=None),
     **{
         f"knet-{name}": Source(functools.partial(_knet, name), k, white=None, n_seeds=10)
         for name, k in {**_KNET, "spiral_large": 3}.items()

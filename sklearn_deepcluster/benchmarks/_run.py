@@ -173,7 +173,7 @@ def _changed(settings, changes, recipe):
 def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
     """Fit one method with one seed; return its record."""
     name = recipe.representation_name(dataset)
-    form = "images" if name == "ConvAutoencoder" else recipe.form
+    form = recipe.form_on(dataset)
     X = data.scaled("X", settings.factor, form)
     state = {**asked, "random_state": seed}
     fitted = None
@@ -220,7 +220,7 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "parameters": parameters(last),
         "representation": name,
         "representation_parameters": parameters(fitted.representation) if fitted else None,
-        "n_labels": recipe.n_labels,
+        "n_labels": int((known["y"] >= 0).sum()) if known else None,
     }
     if data.X_test is not None:
         X_test = data.scaled("X_test", settings.factor, form)
@@ -230,12 +230,17 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
 
 
 def some_labels(y, n_labels, seed):
-    """Keep `n_labels` of the labels, as many of each class; the others become -1."""
+    """Keep at most `n_labels` of the labels, as many of each class; the others become -1.
+
+    A class that is too small for its share gives all its labels.
+    """
     rng = np.random.default_rng(seed)
     classes = np.unique(y)
     partial = np.full(len(y), -1)
     for label in classes:
-        rows = rng.choice(np.flatnonzero(y == label), n_labels // len(classes), replace=False)
+        members = np.flatnonzero(y == label)
+        size = min(n_labels // len(classes), len(members))
+        rows = rng.choice(members, size, replace=False)
         partial[rows] = label
     return partial
 

@@ -35,6 +35,7 @@ _CAPTION = {
         for name, source in SOURCES.items()
         if source.load_test is not None
     },
+    "news20-wordllama-6000": "news20-wordllama-6000: 6,000 posts drawn at random",
     "mnist-test-thinned": "mnist-test-thinned: class sizes fall geometrically, 10 to 1",
 }
 

@@ -36,6 +36,7 @@ class DataSet:
     data_id: int | None = None  # on OpenML
     shape: tuple = ()  # of one sample
     dtype: type | None = None
+    origin: str = ""  # of data that are read from a local file only: where the values are
 
     @property
     def n_rows(self):
@@ -62,6 +63,18 @@ def local_path(spec):
     return path if path.exists() else None
 
 
+def require_local(spec):
+    """Path of the local file of `spec`, without which there are no data."""
+    path = local_path(spec)
+    if path is None:
+        raise FileNotFoundError(
+            f"{spec.name} is read from a local file only: set the environment variable "
+            f"{DATA_VARIABLE} to a folder that holds {spec.file}, with the arrays "
+            f"{', '.join(spec.keys)} ({spec.origin})."
+        )
+    return path
+
+
 def read_local(spec, path):
     """Read and verify a local file; return its arrays as a dict, and its SHA-256."""
     content = path.read_bytes()
@@ -82,6 +95,20 @@ def read_local(spec, path):
             f"{path} can't be read as an npz file with the arrays {', '.join(spec.keys)} "
             f"({error}). {remedy}"
         ) from error
+
+
+def read_checked(spec, path):
+    """Samples, labels, split and SHA-256 of a local file in the form of `spec`."""
+    arrays, sha256 = read_local(spec, path)
+    X, y = arrays["X"], arrays["y"]
+    # Files without a split have the training part first, if there are parts.
+    split = arrays.get("split")
+    if split is None and len(spec.class_counts) > 1:
+        split = np.repeat([0, 1], spec.n_rows)
+    if X.dtype == np.float16:
+        X = X.astype(np.float32)
+    check_form(spec, X, y, split, path)
+    return X, y.astype(np.int64), split, sha256
 
 
 def _download(spec):

@@ -1,10 +1,9 @@
-"""Images: digits, MNIST, Fashion-MNIST, USPS and COIL-20."""
+"""Images: digits, MNIST, Fashion-MNIST, USPS, COIL-20 and CMU-PIE."""
 
 import numpy as np
 from sklearn import datasets
 
 from sklearn_deepcluster.datasets._base import (
-    DATA_VARIABLE,
     DataSet,
     array_checksum,
     check_form,
@@ -12,7 +11,8 @@ from sklearn_deepcluster.datasets._base import (
     download_openml,
     local_path,
     make_bunch,
-    read_local,
+    read_checked,
+    require_local,
     subset_rows,
 )
 
@@ -126,6 +126,8 @@ _COIL20 = DataSet(
     target_names=tuple(f"obj{i}" for i in range(1, 21)),
     shape=(128, 128),
     dtype=np.dtype(np.uint8),
+    origin="X of shape (1440, 128, 128) and type uint8; the images are distributed by the Columbia "
+    "University Imaging and Vision Laboratory (CAVE) as coil-20-proc",
     descr="""COIL-20, the Columbia Object Image Library (processed).
 
 1,440 images of 128 x 128 pixels with grey values from 0 to 255: 20 objects, each turned by 5
@@ -133,6 +135,29 @@ degrees from image to image, 72 views an object. Row 72 * object + view. For res
 
 S. A. Nene, S. K. Nayar and H. Murase, "Columbia object image library (COIL-20)", technical report
 CUCS-005-96, Columbia University, 1996.
+""",
+)
+
+_CMU_PIE = DataSet(
+    name="CMU-PIE",
+    loader="fetch_cmu_pie",
+    file="cmu_pie.npz",
+    keys=("X", "y"),
+    sha256="2945c9811fe2c3c37b510751ecf08b34aaa49ba0036ac9381b6bca933a59cdc9",
+    class_counts=((42,) * 68,),
+    target_names=tuple(str(i) for i in range(68)),
+    shape=(32, 32),
+    dtype=np.dtype(np.uint8),
+    origin="X of shape (2856, 32, 32) and type uint8; the images are PIE_pose27.mat of the "
+    "repository jwyang/JULE-Torch",
+    descr="""CMU-PIE, faces under different light (pose 27, the frontal one).
+
+2,856 images of 32 x 32 pixels with grey values from 0 to 255: 68 people, 42 images each, one person
+after the other. They are PIE_pose27.mat of the repository jwyang/JULE-Torch (MIT licence, commit
+69bdfd8); the faces themselves are for research use.
+
+T. Sim, S. Baker and M. Bsat, "The CMU pose, illumination, and expression (PIE) database", IEEE
+International Conference on Automatic Face and Gesture Recognition, 2002.
 """,
 )
 
@@ -366,44 +391,65 @@ def fetch_coil20(*, resize=32, return_X_y=False):
         or 128 % resize
     ):
         raise ValueError(f"resize must be None or an int that divides 128, got {resize!r}.")
-    path = local_path(_COIL20)
-    if path is None:
-        raise FileNotFoundError(
-            f"COIL-20 is read from a local file only: set the environment variable "
-            f"{DATA_VARIABLE} to a folder that holds coil20.npz, with the arrays X of shape "
-            f"(1440, 128, 128), type uint8, and y. The images are distributed by the Columbia "
-            f"University Imaging and Vision Laboratory (CAVE) as coil-20-proc."
-        )
-    arrays, sha256 = read_local(_COIL20, path)
-    X, y = arrays["X"], arrays["y"].astype(np.int64)
-    check_form(_COIL20, X, y, None, path)
+    path = require_local(_COIL20)
+    X, y, split, sha256 = read_checked(_COIL20, path)
     if resize is not None:
         block = 128 // resize
         X = X.reshape(len(X), resize, block, resize, block).mean(axis=(2, 4), dtype=np.float32)
-    return _result(_COIL20, X, y, None, "all", sha256, path.name, return_X_y)
+    return _result(_COIL20, X, y, split, "all", sha256, path.name, return_X_y)
+
+
+def fetch_cmu_pie(*, return_X_y=False):
+    """Load CMU-PIE, faces of 68 people under different light, from a local file.
+
+    The environment variable ``SKLEARN_DEEPCLUSTER_DATA`` must name a folder that holds
+    ``cmu_pie.npz``, with the arrays ``X`` and ``y``: the images of ``PIE_pose27.mat`` of the
+    repository jwyang/JULE-Torch, for which no archive that stays unchanged is known.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        - ``data`` : ndarray of shape (2856, 32, 32), uint8, values from 0 to 255. Estimators of
+          this package take images as they are; for others use ``data.reshape(len(data), -1)``;
+        - ``target`` : ndarray of shape (2856,), int64, the person, 42 images each;
+        - ``target_names`` : list of the 68 numbers of the people;
+        - ``sample_shape`` : (channels, height, width) = (1, 32, 32);
+        - ``sha256`` : checksum of the file;
+        - ``source`` : name of the file;
+        - ``DESCR`` : description.
+    (data, target) : tuple if `return_X_y` is True
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or another one (SHA-256).
+    FileNotFoundError
+        If there is no local file.
+    NotADirectoryError
+        If the environment variable names no folder.
+    """
+    path = require_local(_CMU_PIE)
+    X, y, split, sha256 = read_checked(_CMU_PIE, path)
+    return _result(_CMU_PIE, X, y, split, "all", sha256, path.name, return_X_y)
 
 
 def _fetch(spec, subset, data_home, return_X_y):
     check_subset(subset)
     path = local_path(spec)
     if path is not None:
-        X, y, split, sha256 = _from_file(spec, path)
+        X, y, split, sha256 = read_checked(spec, path)
         source = path.name
     else:
         X, y, split = _from_openml(spec, data_home)
         sha256, source = array_checksum(X, y), f"OpenML {spec.data_id}"
     return _result(spec, X, y, split, subset, sha256, source, return_X_y)
-
-
-def _from_file(spec, path):
-    arrays, sha256 = read_local(spec, path)
-    X, y = arrays["X"], arrays["y"]
-    # Files without a split have the training part first.
-    split = arrays["split"] if "split" in arrays else np.repeat([0, 1], spec.n_rows)
-    if X.dtype == np.float16:
-        X = X.astype(np.float32)
-    check_form(spec, X, y, split, path)
-    return X, y.astype(np.int64), split, sha256
 
 
 def _from_openml(spec, data_home):

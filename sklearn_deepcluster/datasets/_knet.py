@@ -3,16 +3,15 @@
 import numpy as np
 
 from sklearn_deepcluster.datasets._base import (
-    DATA_VARIABLE,
     SUBSETS,
     DataSet,
     check_form,
-    local_path,
     make_bunch,
     read_local,
+    require_local,
 )
 
-_SOURCE = "the repository neu-spiral/KernelNet, folder datasets"
+_ORIGIN = "the values are in the repository neu-spiral/KernelNet, folder datasets"
 _ABOUT = """{title} of the KNet paper ({rows} rows, {features} features, {classes} classes).
 
 C. Wu, Z. Khan, S. Ioannidis, J. Dy, "Deep Kernel Learning for Clustering", SIAM International
@@ -114,13 +113,7 @@ def fetch_knet(name, *, subset="all", return_X_y=False):
         raise ValueError(f"subset must be one of {parts} for {name!r}, got {subset!r}.")
     suffix, sha256, end = ("", whole, "") if subset == "all" else ("_subset", split, f"_{subset}")
     spec = _spec(name, f"knet_{name}{suffix}.npz", (f"X{end}", f"y{end}"), sha256)
-    path = local_path(spec)
-    if path is None:
-        raise FileNotFoundError(
-            f"{spec.name} is read from a local file: set the environment variable "
-            f"{DATA_VARIABLE} to a folder that holds {spec.file}, with the arrays "
-            f"{' and '.join(spec.keys)} (the values are in {_SOURCE})."
-        )
+    path = require_local(spec)
     arrays, sha256 = read_local(spec, path)
     X, y = (arrays[key] for key in spec.keys)
     if subset == "all":
@@ -146,4 +139,5 @@ def _spec(name, file, keys, sha256):
         descr=_ABOUT.format(title=title, rows=rows, features=features, classes=classes),
         shape=(features,),
         dtype=np.dtype(np.float64),
+        origin=_ORIGIN,
     )

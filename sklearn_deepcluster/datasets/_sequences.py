@@ -1,22 +1,23 @@
-"""Sequences of unequal length: Character Trajectories and Spoken Arabic Digits."""
+"""Sequences: Character Trajectories, Spoken Arabic Digits, Japanese Vowels and OSU Leaf."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from sklearn_deepcluster.datasets._base import (
-    DATA_VARIABLE,
     DataSet,
     check_form,
     check_subset,
-    local_path,
     make_bunch,
+    read_checked,
     read_local,
+    require_local,
     subset_rows,
 )
 
 # Arrays with one number of time steps per sequence, and the least it can be.
 _LEAST = {"lengths": 1, "pad_before": 0, "pad_after": 0}
+_UCI = "the values are those of data set {} of the UCI repository"
 
 _CHARACTERS = DataSet(
     name="Character Trajectories",
@@ -32,6 +33,7 @@ _CHARACTERS = DataSet(
     target_names=tuple("abcdeghlmnopqrsuvwyz"),
     shape=(3,),
     dtype=np.dtype(np.float32),
+    origin=_UCI.format(175),
     descr="""Character Trajectories, velocity and force of a pen.
 
 2,858 letters that one person wrote with a single stroke, of 20 kinds: the velocity of the pen in x
@@ -54,6 +56,7 @@ _ARABIC = DataSet(
     target_names=tuple("0123456789"),
     shape=(13,),
     dtype=np.dtype(np.float32),
+    origin=_UCI.format(195),
     descr="""Spoken Arabic Digits, cepstral coefficients of speech.
 
 8,800 utterances of 10 digits: 88 speakers, half of them female, said each digit 10 times. 13
@@ -62,6 +65,53 @@ utterances for training, then 2,200 for testing. Data set 195 of the UCI reposit
 
 N. Hammami and M. Bedda, "Improved tree model for Arabic speech recognition", IEEE International
 Conference on Computer Science and Information Technology, 2010.
+""",
+)
+
+_VOWELS = DataSet(
+    name="Japanese Vowels",
+    loader="fetch_japanese_vowels",
+    file="japanese_vowels.npz",
+    keys=("X_flat", "lengths", "y", "split"),
+    sha256="f513f9f5aaff7f354bd6686051b5b17a5a32ac84d12dedf4de8a2beb51ebdcec",
+    class_counts=((30,) * 9, (31, 35, 88, 44, 29, 24, 40, 50, 29)),
+    target_names=tuple("123456789"),
+    shape=(12,),
+    dtype=np.dtype(np.float32),
+    origin=_UCI.format(128),
+    descr="""Japanese Vowels, cepstral coefficients of speech.
+
+640 utterances of the vowels a and e, one after the other, by 9 male speakers, who are the classes.
+12 coefficients of linear prediction (cepstrum) per frame of sound, 7 to 29 frames, not normalised.
+270 utterances for training, 30 per speaker, then 370 for testing. Data set 128 of the UCI
+repository, CC BY 4.0; the values are those that the package aeon 1.6.0 comes with.
+
+M. Kudo, J. Toyama and M. Shimbo, "Multidimensional curve classification using passing-through
+regions", Pattern Recognition Letters 20(11-13), 1999.
+""",
+)
+
+_LEAF = DataSet(
+    name="OSU Leaf",
+    loader="fetch_osu_leaf",
+    file="osu_leaf.npz",
+    keys=("X", "y"),
+    sha256="320b20e317f191338d7a80a16ca713181c47c1943ae5e3c59d96c6f881462ca0",
+    class_counts=((34, 29, 33, 53, 36, 15), (32, 55, 42, 44, 46, 23)),
+    target_names=tuple("123456"),
+    shape=(427,),
+    dtype=np.dtype(np.float32),
+    origin="the values are those of OSULeaf in the UCR archive of time series",
+    descr="""OSU Leaf, outlines of leaves as series.
+
+442 series of 427 steps: the outline of a leaf, taken anti-clockwise from an image, with mean 0 and
+standard deviation 1 in each series. 6 species of maple and oak (Acer circinatum, A. glabrum, A.
+macrophyllum, A. negundo, Quercus garryana, Q. kelloggii), here by the numbers of the archive. 200
+series for training, then 242 for testing. Series of a class are shifted in phase. Data set OSULeaf
+of the UCR archive; the values are those that the package aeon 1.6.0 comes with.
+
+A. Gandhi, "Content-based image retrieval: plant species identification", master's thesis, Oregon
+State University, 2002.
 """,
 )
 
@@ -145,7 +195,7 @@ def fetch_character_trajectories(
     ):
         most = len(spec.target_names)
         raise ValueError(f"letters must be None or an int from 1 to {most}, got {letters!r}.")
-    sequences, arrays, source = _read(spec, 175)
+    sequences, arrays, source = _read(spec)
     if zero_padding:
         pads = zip(arrays["pad_before"], arrays["pad_after"], strict=True)
         sequences = [
@@ -205,25 +255,120 @@ def fetch_spoken_arabic_digits(*, subset="all", as_array=False, return_X_y=False
     NotADirectoryError
         If the environment variable names no folder.
     """
-    check_subset(subset)
-    sequences, arrays, source = _read(_ARABIC, 195)
-    y, split = arrays["y"], arrays["split"]
-    return _result(_ARABIC, sequences, y, split, subset, as_array, return_X_y, source)
+    return _fetch(_ARABIC, subset, as_array, return_X_y)
 
 
-def _read(spec, uci):
-    """The sequences as a list, all arrays of the file, and its checksum and name as a dict.
+def fetch_japanese_vowels(*, subset="all", as_array=False, return_X_y=False):
+    """Load Japanese Vowels, cepstral coefficients of speech, from a local file.
 
-    `uci` is the number of the data set in the UCI repository, for the message without a file.
+    The environment variable ``SKLEARN_DEEPCLUSTER_DATA`` must name a folder that holds
+    ``japanese_vowels.npz``, with the arrays ``X_flat`` (the sequences one after the other),
+    ``lengths``, ``y`` and ``split``. The values are those of data set 128 of the UCI repository,
+    which is not downloaded from: its files are text of another form.
+
+    Parameters
+    ----------
+    subset : {"all", "train", "test"}, default="all"
+        All 640 utterances (training, then test), the 270 training or the 370 test utterances.
+    as_array : bool, default=False
+        Return the sequences as one array, with NaN after the end of each. Its second axis is as
+        long as the longest sequence, 29, whichever `subset` it is from, so that the arrays of
+        both parts fit.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        - ``data`` : list of n ndarrays of shape (length, 12), float32, with lengths from 7 to 29;
+          or ndarray of shape (n, 29, 12), float32, if `as_array` is True. The features are not
+          normalised: their means are from -0.5 to 0.8, their standard deviations from 0.1 to 0.5;
+        - ``target`` : ndarray of shape (n,), int64, the speaker, from 0;
+        - ``target_names`` : list of the 9 numbers of the speakers;
+        - ``lengths`` : ndarray of shape (n,), int64, the numbers of time steps;
+        - ``sample_shape`` : (None, 12), or (29, 12) if `as_array` is True;
+        - ``sha256`` : checksum of the file;
+        - ``source`` : name of the file;
+        - ``DESCR`` : description.
+    (data, target) : tuple if `return_X_y` is True
+
+    Raises
+    ------
+    ValueError
+        If `subset` is unknown, or if the file is damaged or another one (SHA-256).
+    FileNotFoundError
+        If there is no local file.
+    NotADirectoryError
+        If the environment variable names no folder.
     """
-    path = local_path(spec)
-    if path is None:
-        raise FileNotFoundError(
-            f"{spec.name} is read from a local file only: set the environment variable "
-            f"{DATA_VARIABLE} to a folder that holds {spec.file}, with the arrays "
-            f"{', '.join(spec.keys)} (the values are those of data set {uci} of the UCI "
-            f"repository)."
-        )
+    return _fetch(_VOWELS, subset, as_array, return_X_y)
+
+
+def fetch_osu_leaf(*, subset="all", return_X_y=False):
+    """Load OSU Leaf, outlines of leaves as series of equal length, from a local file.
+
+    The environment variable ``SKLEARN_DEEPCLUSTER_DATA`` must name a folder that holds
+    ``osu_leaf.npz``, with the arrays ``X`` and ``y``. The values are those of OSULeaf in the UCR
+    archive, for which no download that stays unchanged is known.
+
+    Parameters
+    ----------
+    subset : {"all", "train", "test"}, default="all"
+        All 442 series (training, then test), the 200 training or the 242 test series.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        - ``data`` : ndarray of shape (n, 427, 1), float32: sequences of one feature, as `RDDC` and
+          `RDTKC` take them; for others use ``data.reshape(len(data), -1)``. Each has mean 0 and
+          standard deviation 1;
+        - ``target`` : ndarray of shape (n,), int64, the species, from 0;
+        - ``target_names`` : list of the 6 numbers of the species in the archive;
+        - ``lengths`` : ndarray of shape (n,), int64, the numbers of time steps, all 427;
+        - ``sample_shape`` : (427, 1);
+        - ``sha256`` : checksum of the file;
+        - ``source`` : name of the file;
+        - ``DESCR`` : description.
+    (data, target) : tuple if `return_X_y` is True
+
+    Raises
+    ------
+    ValueError
+        If `subset` is unknown, or if the file is damaged or another one (SHA-256).
+    FileNotFoundError
+        If there is no local file.
+    NotADirectoryError
+        If the environment variable names no folder.
+    """
+    check_subset(subset)
+    path = require_local(_LEAF)
+    X, y, split, sha256 = read_checked(_LEAF, path)
+    rows = subset_rows(_LEAF, split, subset)
+    X, y = X[rows, :, np.newaxis], y[rows]
+    if return_X_y:
+        return X, y
+    lengths = np.full(len(X), X.shape[1], dtype=np.int64)
+    shape = X.shape[1:]
+    source = {"sha256": sha256, "source": path.name}
+    return make_bunch(_LEAF, X, y, lengths=lengths, sample_shape=shape, **source)
+
+
+def _fetch(spec, subset, as_array, return_X_y):
+    check_subset(subset)
+    sequences, arrays, source = _read(spec)
+    y, split = arrays["y"], arrays["split"]
+    return _result(spec, sequences, y, split, subset, as_array, return_X_y, source)
+
+
+def _read(spec):
+    """The sequences as a list, all arrays of the file, and its checksum and name as a dict."""
+    path = require_local(spec)
     arrays, sha256 = read_local(spec, path)
     _check(spec, arrays, path)
     ends = np.cumsum(arrays["lengths"])

@@ -102,6 +102,17 @@ def test_text_gets_the_fully_connected_network():
     assert "newsgroups" not in RECIPES["dcec"].datasets
 
 
+def test_only_images_come_as_images():
+    ddc, dcec, rddc = (RECIPES[name] for name in ("ddc", "dcec", "rddc"))
+    assert ddc.form_on("cmu-pie") == dcec.form_on("cmu-pie") == "images"
+    assert RECIPES["dec"].form_on("cmu-pie") == "rows"
+    # Padded with NaN or not, a sequence is no image.
+    assert ddc.form_on("osu-leaf") == ddc.form_on("news20-wordllama") == "rows"
+    assert RECIPES["depict"].form_on("osu-leaf") == "rows"
+    assert rddc.form_on("osu-leaf") == rddc.form_on("japanese-vowels") == "sequences"
+    assert "cmu-pie" not in rddc.datasets and "osu-leaf" not in dcec.datasets
+
+
 def test_thinned_class_sizes_fall_geometrically():
     y = np.repeat(np.arange(5), 1000)
     rows = thinned(y)
@@ -130,7 +141,7 @@ def test_every_data_set_can_be_loaded(name, data_home):
     assert (data.X.ndim > 2) == (source.images or source.sequences)
     assert data.X.dtype == np.float32
     if source.sequences:
-        assert np.isnan(data.X[:, -1]).any()
+        assert np.isnan(data.X[:, -1]).any() or name == "osu-leaf"  # of equal length
         flat = data.scaled("X", 1, "rows")
         assert flat.shape == (len(data.X), data.X[0].size)
         assert not flat[np.isnan(data.X.reshape(len(data.X), -1))].any()
@@ -138,14 +149,23 @@ def test_every_data_set_can_be_loaded(name, data_home):
         # Standardised; the authors' subsets are so as parts of the whole.
         assert abs(data.X.mean(axis=0)).max() < (0.15 if name.endswith("-split") else 1e-5)
         assert abs(data.X.std(axis=0) - 1).max() < (0.25 if name.endswith("-split") else 1e-4)
-    else:
+    elif source.images or name == "newsgroups":
         assert 0.9 < data.X.max() <= 1
+    else:  # embeddings and genes, as they are
+        assert np.isfinite(data.X).all()
     assert (data.X_test is not None) == (source.load_test is not None)
 
 
 def test_the_split_holds_out_the_official_test_part(data_home):
     data = load("usps-split")
     assert (len(data.X), len(data.X_test), len(data.y_test)) == (7291, 2007, 2007)
+
+
+def test_fewer_posts_are_rows_of_all(data_home):
+    whole, data = load("news20-wordllama"), load("news20-wordllama-6000")
+    rows = np.random.default_rng(0).permutation(18_846)[:6000]
+    np.testing.assert_array_equal(data.X, whole.X[rows])
+    np.testing.assert_array_equal(data.y, whole.y[rows])
 
 
 def test_thinned_mnist_is_reproducible(data_home):

@@ -352,14 +352,20 @@ def test_some_labels_are_drawn_per_class():
     assert (partial != some_labels(y, 12, seed=1)).any()
 
 
+def test_a_small_class_gives_all_its_labels():
+    y = np.repeat([0, 1, 2], [20, 2, 20])
+    partial = some_labels(y, 12, seed=0)
+    assert np.bincount(partial[partial != -1]).tolist() == [4, 2, 4]
+
+
 def test_a_recipe_with_labels_gives_them_to_fit(small, tmp_path, monkeypatch):
     seen = []
     recipe = dataclasses.replace(_run.all_recipes()["dec"], n_labels=3)
     monkeypatch.setattr(_run, "all_recipes", lambda: {"dec": recipe})
     fit = DEC.fit
     monkeypatch.setattr(DEC, "fit", lambda self, X, y=None: (seen.append(y), fit(self, X, y))[1])
-    run(["dec"], "small", config="paper", n_seeds=1, out=tmp_path, report=list)
-    assert (seen[0] != -1).sum() == 3
+    (path,) = run(["dec"], "small", config="paper", n_seeds=1, out=tmp_path, report=list)
+    assert (seen[0] != -1).sum() == 3 == json.loads(path.read_text())["n_labels"]
 
 
 def test_compare_puts_methods_side_by_side(tmp_path):

@@ -10,17 +10,30 @@ import sklearn.datasets
 from sklearn.utils import Bunch
 
 from sklearn_deepcluster import datasets
-from sklearn_deepcluster.datasets import _base, _images, _newsgroups
+from sklearn_deepcluster.datasets import _base, _images, _newsgroups, _tables
 
 VARIABLE = "SKLEARN_DEEPCLUSTER_DATA"
-FETCHERS = {
+DOWNLOADED = {
     "mnist.npz": datasets.fetch_mnist,
     "fashion_mnist.npz": datasets.fetch_fashion_mnist,
     "usps.npz": datasets.fetch_usps,
-    "coil20.npz": datasets.fetch_coil20,
     "news20_bydate_raw.npz": datasets.fetch_newsgroups,
 }
-DOWNLOADED = {name: fetch for name, fetch in FETCHERS.items() if name != "coil20.npz"}
+LOCAL_ONLY = {
+    "coil20.npz": datasets.fetch_coil20,
+    "cmu_pie.npz": datasets.fetch_cmu_pie,
+    "pbmc68k_reduced.npz": datasets.fetch_pbmc68k_reduced,
+    "news20_wordllama.npz": datasets.fetch_news20_wordllama,
+    "cifar10_efficientnet.npz": datasets.fetch_cifar10_efficientnet,
+}
+FETCHERS = DOWNLOADED | LOCAL_ONLY
+# Module and specification of what is read from two arrays, as they are.
+PLAIN = {
+    "cmu_pie.npz": (_images, "_CMU_PIE"),
+    "pbmc68k_reduced.npz": (_tables, "_PBMC"),
+    "news20_wordllama.npz": (_tables, "_NEWS_EMBEDDED"),
+    "cifar10_efficientnet.npz": (_tables, "_CIFAR_EMBEDDED"),
+}
 
 
 @pytest.fixture
@@ -53,6 +66,18 @@ def small(monkeypatch):
         "y": np.array([0, 1, 0, 1, 0], dtype=np.uint8),
         "split": np.array([0, 0, 0, 1, 1], dtype=np.uint8),
     }
+
+
+def few_rows(monkeypatch, name, stored):
+    """One of `PLAIN` as if it had two classes and no known checksum; right arrays for a file."""
+    module, attribute = PLAIN[name]
+    spec = getattr(module, attribute)
+    counts = ((2, 1), (1, 1))[: len(spec.class_counts)]
+    spec = replace(spec, sha256=None, class_counts=counts, target_names=("a", "b"))
+    monkeypatch.setattr(module, attribute, spec)
+    y = np.array([0, 1, 0, 1, 0][: sum(spec.n_rows)], dtype=np.uint8)
+    X = np.random.default_rng(0).integers(9, size=(len(y), *spec.shape)).astype(stored)
+    return {"X": X, "y": y}
 
 
 def usps_of_openml():
@@ -146,6 +171,49 @@ def test_form_is_checked_where_no_checksum_is_known(folder, small, key, value, m
         datasets.fetch_fashion_mnist()
 
 
+@pytest.mark.parametrize(
+    ("name", "stored", "returned", "sample_shape"),
+    [
+        ("cmu_pie.npz", np.uint8, np.uint8, (1, 32, 32)),
+        ("pbmc68k_reduced.npz", np.float32, np.float32, (765,)),
+        ("news20_wordllama.npz", np.float16, np.float32, (256,)),
+        ("cifar10_efficientnet.npz", np.float16, np.float32, (1280,)),
+    ],
+)
+def test_two_arrays_are_read(folder, monkeypatch, name, stored, returned, sample_shape):
+    arrays = few_rows(monkeypatch, name, stored)
+    np.savez(folder / name, **arrays)
+    data = FETCHERS[name]()
+    np.testing.assert_array_equal(data.data, arrays["X"])
+    np.testing.assert_array_equal(data.target, arrays["y"])
+    assert data.data.dtype == returned and data.target.dtype == np.int64
+    assert data.sample_shape == sample_shape and data.target_names == ["a", "b"]
+    assert data.sha256 == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    assert data.source == name and data.DESCR
+    X, y = FETCHERS[name](return_X_y=True)
+    np.testing.assert_array_equal(X, data.data)
+    np.testing.assert_array_equal(y, data.target)
+    np.savez(folder / name, X=arrays["X"][:, 1:], y=arrays["y"])
+    with pytest.raises(ValueError, match=f"{name} does not hold .*samples of shape"):
+        FETCHERS[name]()
+    np.savez(folder / name, X=arrays["X"], y=1 - arrays["y"])
+    with pytest.raises(ValueError, match=f"{name} does not hold .*classes with these numbers"):
+        FETCHERS[name]()
+
+
+def test_embedded_posts_have_the_training_part_first(folder, monkeypatch):
+    arrays = few_rows(monkeypatch, "news20_wordllama.npz", np.float16)
+    np.savez(folder / "news20_wordllama.npz", **arrays)
+    for subset, rows in (("train", slice(0, 3)), ("test", slice(3, 5))):
+        X, y = datasets.fetch_news20_wordllama(subset=subset, return_X_y=True)
+        np.testing.assert_array_equal(X, arrays["X"][rows])
+        np.testing.assert_array_equal(y, arrays["y"][rows])
+    arrays["y"] = np.array([0, 0, 1, 0, 1])[::-1]  # as many of each class, but not in each part
+    np.savez(folder / "news20_wordllama.npz", **arrays)
+    with pytest.raises(ValueError, match="classes with these numbers"):
+        datasets.fetch_news20_wordllama()
+
+
 def test_folder_that_is_none_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(NotADirectoryError, match=f"{VARIABLE}.*nowhere"):
@@ -167,12 +235,13 @@ def test_offline_error_says_how_to_obtain_the_data(offline, monkeypatch, name, w
     assert DOWNLOADED[name].__name__ in str(info.value)
 
 
+@pytest.mark.parametrize("name", LOCAL_ONLY)
 @pytest.mark.parametrize("with_folder", [False, True], ids=["no folder", "empty folder"])
-def test_coil20_is_local_only(offline, monkeypatch, with_folder):
+def test_some_are_local_only(offline, monkeypatch, with_folder, name):
     if with_folder:
         monkeypatch.setenv(VARIABLE, str(offline))
-    with pytest.raises(FileNotFoundError, match=f"{VARIABLE} to a folder that holds coil20.npz"):
-        datasets.fetch_coil20()
+    with pytest.raises(FileNotFoundError, match=f"{VARIABLE} to a folder that holds {name}, with"):
+        LOCAL_ONLY[name]()
 
 
 def test_usps_from_openml(offline, monkeypatch):
@@ -217,7 +286,7 @@ def test_another_version_on_openml_is_refused(offline, monkeypatch):
 # parameters
 
 
-@pytest.mark.parametrize("fetch", DOWNLOADED.values(), ids=DOWNLOADED)
+@pytest.mark.parametrize("fetch", [*DOWNLOADED.values(), datasets.fetch_news20_wordllama])
 def test_unknown_subset_is_refused_before_anything_is_read(offline, fetch):
     with pytest.raises(ValueError, match="subset must be one of"):
         fetch(subset="validation")

@@ -43,6 +43,52 @@ def test_coil20(data_home):
     np.testing.assert_array_equal(datasets.fetch_coil20(resize=128).data, full.data)
 
 
+def test_cmu_pie(data_home):
+    data = datasets.fetch_cmu_pie()
+    assert data.data.shape == (2856, 32, 32) and data.data.dtype == np.uint8
+    np.testing.assert_array_equal(data.target, np.repeat(np.arange(68), 42))
+    # Images of one person differ less than those of all.
+    images = data.data.reshape(68, 42, -1).astype(np.float64)
+    assert images.std(axis=1).mean() < images.std(axis=(0, 1)).mean()
+
+
+def test_pbmc68k_reduced(data_home):
+    data = datasets.fetch_pbmc68k_reduced()
+    assert data.data.shape == (700, 765) and data.data.dtype == np.float32
+    assert abs(data.data.mean(axis=0)).max() < 0.1
+    deviations = data.data.std(axis=0)
+    np.testing.assert_allclose([deviations.min(), deviations.max()], [0.6, 1.4], atol=0.05)
+    sizes = dict(zip(data.target_names, np.bincount(data.target), strict=True))
+    assert sizes["Dendritic"] == 240 and sizes["CD34+"] == 13
+
+
+def test_cifar10_efficientnet(data_home):
+    data = datasets.fetch_cifar10_efficientnet()
+    assert data.data.shape == (5000, 1280) and data.data.dtype == np.float32
+    assert data.data.min() == 0 and data.data.max() < 6
+    # Names mean what they should: the class that is most like the cats is that of the dogs.
+    X = data.data - data.data.mean(axis=0)
+    means = np.array([X[data.target == k].mean(axis=0) for k in range(10)])
+    likeness = np.corrcoef(means) - 2 * np.eye(10)
+    for name, nearest in (("cat", "dog"), ("truck", "automobile"), ("deer", "horse")):
+        row = likeness[data.target_names.index(name)]
+        assert data.target_names[int(np.argmax(row))] == nearest
+
+
+def test_news20_wordllama(data_home):
+    data = datasets.fetch_news20_wordllama()
+    assert data.data.shape == (18_846, 256) and data.data.dtype == np.float32
+    norms = np.linalg.norm(data.data, axis=1)
+    assert (norms == 0).sum() == 6
+    np.testing.assert_allclose(norms[norms > 0], 1, atol=2e-4)
+    train, test = (
+        datasets.fetch_news20_wordllama(subset=subset, return_X_y=True)
+        for subset in ("train", "test")
+    )
+    np.testing.assert_array_equal(np.concatenate([train[0], test[0]]), data.data)
+    assert np.bincount(test[1]).tolist() == list(_newsgroups._NEWSGROUPS.class_counts[1])
+
+
 @pytest.fixture(scope="module")
 def newsgroups(data_home):
     return datasets.fetch_newsgroups()
@@ -58,6 +104,8 @@ def test_newsgroups(newsgroups):
     column = data.data[:, data.feature_names.index("hockey")]
     means = [column[data.target == group].mean() for group in range(20)]
     assert data.target_names[int(np.argmax(means))] == "rec.sport.hockey"
+    # The embeddings are of the same posts in the same order.
+    np.testing.assert_array_equal(datasets.fetch_news20_wordllama().target, data.target)
 
 
 def test_newsgroups_norm_and_subset(newsgroups):

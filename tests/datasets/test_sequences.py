@@ -13,6 +13,8 @@ VARIABLE = "SKLEARN_DEEPCLUSTER_DATA"
 FETCHERS = {
     "character_trajectories.npz": datasets.fetch_character_trajectories,
     "spoken_arabic_digits.npz": datasets.fetch_spoken_arabic_digits,
+    "japanese_vowels.npz": datasets.fetch_japanese_vowels,
+    "osu_leaf.npz": datasets.fetch_osu_leaf,
 }
 LENGTHS = [2, 1, 3, 1, 4, 2]
 
@@ -165,6 +167,44 @@ def test_first_letters(folder, small, letters):
     assert y.tolist() == list(range(letters))
 
 
+def test_ragged_vowels(folder, monkeypatch):
+    spec = replace(
+        _sequences._VOWELS,
+        sha256=None,
+        class_counts=((1, 1, 1), (1, 1, 1)),
+        target_names=("1", "2", "3"),
+    )
+    monkeypatch.setattr(_sequences, "_VOWELS", spec)
+    X = np.arange(156, dtype=np.float32).reshape(13, 12)
+    y = np.array([0, 1, 2, 0, 1, 2], dtype=np.uint8)
+    split = np.array([0, 0, 0, 1, 1, 1], dtype=np.uint8)
+    lengths = np.array(LENGTHS, dtype=np.int32)
+    np.savez(folder / "japanese_vowels.npz", X_flat=X, lengths=lengths, y=y, split=split)
+    data = datasets.fetch_japanese_vowels()
+    assert data.lengths.tolist() == LENGTHS and data.sample_shape == (None, 12)
+    np.testing.assert_array_equal(np.concatenate(data.data), X)
+    test, y_test = datasets.fetch_japanese_vowels(subset="test", as_array=True, return_X_y=True)
+    assert test.shape == (3, 4, 12) and y_test.tolist() == [0, 1, 2]
+
+
+def test_leaves_are_sequences_of_one_feature(folder, monkeypatch):
+    spec = replace(_sequences._LEAF, sha256=None, class_counts=((2, 1), (1, 1)), shape=(4,))
+    monkeypatch.setattr(_sequences, "_LEAF", spec)
+    X = np.arange(20, dtype=np.float32).reshape(5, 4)
+    np.savez(folder / "osu_leaf.npz", X=X, y=np.array([0, 1, 0, 1, 0], dtype=np.uint8))
+    data = datasets.fetch_osu_leaf()
+    np.testing.assert_array_equal(data.data, X[:, :, np.newaxis])
+    assert data.target.tolist() == [0, 1, 0, 1, 0] and data.target.dtype == np.int64
+    assert data.sample_shape == (4, 1) and data.lengths.tolist() == [4] * 5
+    for subset, rows in (("train", slice(0, 3)), ("test", slice(3, 5))):
+        part, y = datasets.fetch_osu_leaf(subset=subset, return_X_y=True)
+        np.testing.assert_array_equal(part, data.data[rows])
+        np.testing.assert_array_equal(y, data.target[rows])
+    np.savez(folder / "osu_leaf.npz", X=X, y=np.array([0, 0, 0, 1, 1], dtype=np.uint8))
+    with pytest.raises(ValueError, match="osu_leaf.npz does not hold OSU Leaf .*numbers of rows"):
+        datasets.fetch_osu_leaf()
+
+
 # parameters
 
 
@@ -249,3 +289,24 @@ def test_parts_of_spoken_arabic_digits(data_home):
         X, y = datasets.fetch_spoken_arabic_digits(subset=subset, as_array=True, return_X_y=True)
         np.testing.assert_array_equal(X, whole.data[rows])
         np.testing.assert_array_equal(y, whole.target[rows])
+
+
+def test_japanese_vowels(data_home):
+    data = datasets.fetch_japanese_vowels()
+    assert len(data.data) == 640 and data.sample_shape == (None, 12)
+    assert (data.lengths.min(), data.lengths.max(), data.lengths.sum()) == (7, 29, 9961)
+    steps = np.concatenate(data.data).astype(np.float64)
+    means, deviations = steps.mean(axis=0), steps.std(axis=0)
+    np.testing.assert_allclose([means.min(), means.max()], [-0.5, 0.8], atol=0.05)
+    np.testing.assert_allclose([deviations.min(), deviations.max()], [0.1, 0.5], atol=0.05)
+    train, y = datasets.fetch_japanese_vowels(subset="train", as_array=True, return_X_y=True)
+    assert train.shape == (270, 29, 12) and np.bincount(y).tolist() == [30] * 9
+
+
+def test_osu_leaf(data_home):
+    data = datasets.fetch_osu_leaf()
+    assert data.data.shape == (442, 427, 1) and data.data.dtype == np.float32
+    np.testing.assert_allclose(data.data.mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(data.data.std(axis=1), 1, atol=2e-3)
+    train, test = (datasets.fetch_osu_leaf(subset=subset) for subset in ("train", "test"))
+    assert (len(train.data), len(test.data)) == (200, 242)

@@ -142,6 +142,12 @@ class Recipe:
     def _for_all(self, dataset):
         return {**self.default, **self.for_shape.get(dataset, {})}
 
+    def form_on(self, dataset):
+        """What the method takes of a data set: "rows", "images" or "sequences"."""
+        if not SOURCES[dataset].images and self.form == "images":
+            return "rows"
+        return "images" if self.representation_name(dataset) == "ConvAutoencoder" else self.form
+
     def representation_name(self, dataset):
         """Name of the representation's class on a data set; None for the raw input."""
         if self.representation == "ConvAutoencoder" and not SOURCES[dataset].images:
