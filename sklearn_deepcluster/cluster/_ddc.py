@@ -73,8 +73,8 @@ class DDC(BaseDeepClusterer):
         Where to start from. The network first learns, in 200 steps, or one pass where that is more,
         and on until it agrees with 94 % of them (2,000 steps at most), clusters of X itself, or of
         the embedding of an autoencoder, found in as many rows as 256 MB hold, or 10,000 (in 60,000
-        at most without faiss, see ``GraphAgglomerative``; sequences padded with zeros): ``GraphAgglomerative`` by modularity, path
-        integral or degree linkage, k-means with 20 starts, or a clusterer, which is cloned and
+        at most without faiss; sequences padded with zeros): ``GraphAgglomerative`` by modularity,
+        path integral or degree linkage, k-means with 20 starts, or a clusterer, which is cloned and
         given `n_clusters`, and a seed if it has none. None is random weights, as published, which
         often end in poor optima.
 

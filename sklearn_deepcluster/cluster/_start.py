@@ -25,9 +25,9 @@ _GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral", "ac-mod": "mod
 NAMES = ("k-means", *_GRAPH_LINKAGES)
 SEEDINGS = ("k-means++", "random")
 
-# The clusters that a network learns are found in as many rows as are so many bytes as float32, or in
-# so many if those are wide. Where neighbours are searched exactly, in time that is quadratic in the
-# rows, in so many at most.
+# The clusters that a network learns are found in as many rows as are so many bytes as float32, or
+# in so many if those are wide. Where neighbours are searched exactly, in time that is quadratic in
+# the rows, in so many at most.
 START_BYTES, WIDE_START_ROWS, EXACT_START_ROWS = 2**28, 10_000, 60_000
 # They are learned in rounds of so many steps: for 200, or one pass where that is more, and on until
 # in a round the network agrees with them on this share of the rows, for 2,000 steps at most. Images
