@@ -48,7 +48,7 @@ from sklearn_deepcluster._engine import (
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
 from sklearn_deepcluster.cluster._network import First, network_of, reads_sequences
-from sklearn_deepcluster.cluster._start import NAMES, Start, cluster_means
+from sklearn_deepcluster.cluster._start import NAMES, START_BYTES, Start, cluster_means
 from sklearn_deepcluster.cluster._task import Given, Run, Task
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
@@ -91,6 +91,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     min_steps : int
         Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
 
+    drift_tol : float or None
+        Stop, and go back to where it was largest, when the modularity of the labels on the graph of
+        nearest neighbours of X (of 4,000 samples at most, see ``GraphAgglomerative``) has fallen by
+        more than this fraction: the method is then destroying what it was given. None leaves it to
+        itself, as published.
+
     lr : float
         Learning rate of the clustering phase.
 
@@ -119,6 +125,10 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     labels_ : ndarray of shape (n_samples,)
         Cluster of each training sample; equals ``predict`` of the training data.
 
+    initial_labels_ : ndarray of shape (n_samples,)
+        The clusters that `init` found, -1 for samples that it was not given; not there without
+        `init` and with `warm_start`.
+
     cluster_centers_ : ndarray of shape (n_clusters, n_components)
         Centres in the embedding.
 
@@ -138,6 +148,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         "max_epochs": POSITIVE_INT,
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
         "tol": [Interval(numbers.Real, 0, None, closed="left")],
+        "drift_tol": [Interval(numbers.Real, 0, None, closed="left"), None],
         "n_init": POSITIVE_INT,
         "n_jobs": [numbers.Integral, None],
         "memory": [str, os.PathLike, HasMethods("cache"), None],
@@ -324,8 +335,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             stage=f"{type(self).__name__}: clustering",
             reconstruction=first.reconstruction,
             y=given.y,
+            drift_tol=getattr(self, "drift_tol", None),
             head=self._head(trainer.device) if given.resumed else None,
         )
+        if 4 * given.samples.X.size <= START_BYTES:
+            task.start.raw_rows = task.raw_rows
         outcome = self._optimize(task)
         return self._finished(given, first, task, outcome)
 
@@ -357,6 +371,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             **head,
             **outcome.attributes,
         }
+        if task.start.labels is not None and hasattr(self, "init"):
+            fitted["initial_labels_"] = task.start.labels.cpu().numpy()
         return Run(fitted, scatter=_mean_gap(z, head["cluster_centers_"]) / variance)
 
     def _best_run(self, runs):

@@ -177,6 +177,7 @@ class DCN(BaseDeepClusterer):
         max_epochs=50,
         min_steps=1000,
         tol=1e-3,
+        drift_tol=0.01,
         batch_size=256,
         optimizer="adam",
         lr=1e-3,
@@ -200,6 +201,7 @@ class DCN(BaseDeepClusterer):
         self.max_epochs = max_epochs
         self.min_steps = min_steps
         self.tol = tol
+        self.drift_tol = drift_tol
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.lr = lr
@@ -227,6 +229,11 @@ class DCN(BaseDeepClusterer):
         objective.to(task.trainer.device)
         epochs = n_epochs(len(task.rows), self.batch_size, self.max_epochs, self.min_steps)
         watch = AssignmentWatch(objective, self.tol)
-        history = task.train(objective, rounds=epochs, schedule=[watch])
+        history = task.train(
+            objective,
+            rounds=epochs,
+            schedule=[watch],
+            assign=lambda z: squared_distances(z, objective.centers).argmin(1),
+        )
         counts = objective.counts.cpu().numpy()
         return Outcome({"cluster_centers_": objective.centers}, history, {"counts_": counts})

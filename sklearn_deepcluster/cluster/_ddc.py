@@ -194,6 +194,7 @@ class DDC(BaseDeepClusterer):
         min_steps=1000,
         patience=30,
         clip_norm=10.0,
+        drift_tol=0.01,
         batch_size=120,
         optimizer="adam",
         lr=1e-3,
@@ -218,6 +219,7 @@ class DDC(BaseDeepClusterer):
         self.min_steps = min_steps
         self.patience = patience
         self.clip_norm = clip_norm
+        self.drift_tol = drift_tol
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.lr = lr
@@ -263,6 +265,7 @@ class DDC(BaseDeepClusterer):
             rounds=self.max_epochs,
             batches=in_rounds(per_epoch, reshuffle=True),
             schedule=schedule,
+            assign=lambda z: objective.log_proba(z).argmax(1),
         )
         return Outcome(objective.head(), history, {"loss_": best.loss_})
 

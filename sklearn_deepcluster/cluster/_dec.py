@@ -156,6 +156,7 @@ class DEC(BaseDeepClusterer):
         min_steps=1000,
         update_interval="auto",
         tol=1e-3,
+        drift_tol=0.01,
         batch_size=256,
         optimizer="adam",
         lr=1e-4,
@@ -179,6 +180,7 @@ class DEC(BaseDeepClusterer):
         self.min_steps = min_steps
         self.update_interval = update_interval
         self.tol = tol
+        self.drift_tol = drift_tol
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.lr = lr
@@ -204,6 +206,7 @@ class DEC(BaseDeepClusterer):
         history = task.train(
             objective,
             schedule=[TargetRefresh(task, objective, self.tol)],
+            assign=lambda z: objective.assignments(z).argmax(1),
             **rounds_of_steps(self, len(task.rows)),
         )
         return Outcome({"cluster_centers_": objective.centers.detach()}, history)

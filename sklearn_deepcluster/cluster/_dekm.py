@@ -22,7 +22,12 @@ from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._start import cluster_means
 from sklearn_deepcluster.cluster._task import Outcome
-from sklearn_deepcluster.losses import dekm_targets, scatter_rotation, within_scatter
+from sklearn_deepcluster.losses import (
+    dekm_targets,
+    scatter_rotation,
+    squared_distances,
+    within_scatter,
+)
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
 
@@ -32,7 +37,12 @@ class RotatedTargetLoss(nn.Module):
     .. math:: L = \frac{1}{e} \sum_{i \in B} \lVert V^T f(x_i) - y'_i \rVert^2
 
     The sum over the batch and the mean over the e coordinates are those of the authors' code.
+    ``centers`` are those of the last k-means.
     """
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("centers", None)
 
     def forward(self, step):
         """Return the loss of a batch."""
@@ -60,24 +70,25 @@ class RotatedTargets(NamedTuple):
 class KMeansRefresh(Schedule):
     """Before each round: k-means on the embedding, rotation, new targets; stop if settled."""
 
-    def __init__(self, task, estimator):
+    def __init__(self, task, objective, estimator):
         self.task = task
+        self.objective = objective
         self.estimator = estimator
         self.random = np.random.RandomState(task.seed)
         self.labels_ = None
-        self.centers_ = None
 
     def cluster(self):
         """k-means on the present embedding; return (embedding, labels, centres)."""
         z = self.task.embed()
-        if self.centers_ is None:
+        last = self.objective.centers
+        if last is None:
             start = self._start(z)
             kmeans = KMeans(len(start), init=start.numpy(), n_init=1)
         elif self.estimator.kmeans_n_init is None:
-            kmeans = KMeans(len(self.centers_), init=self.centers_.numpy(), n_init=1)
+            kmeans = KMeans(len(last), init=last.cpu().numpy(), n_init=1)
         else:
             kmeans = KMeans(
-                len(self.centers_),
+                len(last),
                 n_init=self.estimator.kmeans_n_init,
                 random_state=self.random.randint(np.iinfo(np.int32).max),
             )
@@ -97,7 +108,7 @@ class KMeansRefresh(Schedule):
             change = label_change(self.labels_, labels)
             net.history.record("label_change", change)
             net.stop_training |= change < self.estimator.tol
-        self.labels_, self.centers_ = labels, centers
+        self.labels_, self.objective.centers = labels, centers.to(self.task.trainer.device)
         return self._targets(z, torch.from_numpy(labels), centers)
 
     def _targets(self, z, labels, centers):
@@ -213,6 +224,7 @@ class DEKM(BaseDeepClusterer):
         max_iter=100,
         update_interval=40,
         tol=1e-3,
+        drift_tol=0.01,
         batch_size=256,
         optimizer="adam",
         lr=1e-3,
@@ -237,6 +249,7 @@ class DEKM(BaseDeepClusterer):
         self.max_iter = max_iter
         self.update_interval = update_interval
         self.tol = tol
+        self.drift_tol = drift_tol
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.lr = lr
@@ -253,14 +266,16 @@ class DEKM(BaseDeepClusterer):
         self.random_state = random_state
 
     def _optimize(self, task):
-        rounds = KMeansRefresh(task, self)
+        objective = RotatedTargetLoss()
+        rounds = KMeansRefresh(task, objective, self)
         history = task.train(
-            RotatedTargetLoss(),
+            objective,
             rounds=self.max_iter,
             batches=in_rounds(self.update_interval),
             schedule=[rounds],
+            assign=lambda z: squared_distances(z, objective.centers).argmin(1),
         )
         if "train_loss" in history[-1]:
-            # The rounds ran out: the encoder has moved since the last k-means.
-            rounds.centers_ = rounds.cluster()[2]
-        return Outcome({"cluster_centers_": rounds.centers_.to(task.trainer.device)}, history)
+            # The rounds ran out, or were taken back: the encoder is not that of the last k-means.
+            objective.centers = rounds.cluster()[2].to(task.trainer.device)
+        return Outcome({"cluster_centers_": objective.centers}, history)

@@ -158,6 +158,7 @@ class DEPICT(BaseDeepClusterer):
         max_epochs=10,
         min_steps=1000,
         tol=1e-3,
+        drift_tol=0.01,
         batch_size=128,
         optimizer="adam",
         lr=1e-3,
@@ -184,6 +185,7 @@ class DEPICT(BaseDeepClusterer):
         self.max_epochs = max_epochs
         self.min_steps = min_steps
         self.tol = tol
+        self.drift_tol = drift_tol
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.lr = lr
@@ -303,7 +305,12 @@ class DEPICT(BaseDeepClusterer):
         )
         epochs = n_epochs(n_samples, self.batch_size, self.max_epochs, self.min_steps)
         history = task.train(
-            objective, rounds=warm_up + epochs, targets=targets, schedule=[refresh], noise=True
+            objective,
+            rounds=warm_up + epochs,
+            targets=targets,
+            schedule=[refresh],
+            assign=lambda z: objective.log_proba(z).argmax(1),
+            noise=True,
         )
         return Outcome(objective.head(), history)
 

@@ -64,8 +64,9 @@ _FINE_PER_CLUSTER = 30
 # "auto" neighbours: an eighth of the rows of a cluster of average size, within these bounds.
 _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 
-# "auto" is cosine where, of so many rows, it leaves this much less of the largest modularity.
-_METRIC_ROWS, _METRIC_FACTOR = 4_000, 2 / 3
+# The metric is chosen by so many rows. A partition is clearly better than another where it leaves
+# this much less of the largest modularity that so many clusters can have.
+_METRIC_ROWS, _CLEARLY_LESS = 4_000, 2 / 3
 
 # A cluster with more than this share of the rows is looked at twice.
 _GIANT_SHARE = 0.5
@@ -130,6 +131,10 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
     metric_ : {"euclidean", "cosine"}
         How samples were compared.
+
+    modularity_ : float
+        Of the clusters: the share of the edges that is inside them, less that expected by chance;
+        at most ``1 - 1 / n_clusters``.
 
     kernel_width_ : float
         The width s, of X in its learned unit: in units of ``scale_`` squared.
@@ -238,14 +243,15 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         standard = Standard() if self.metric == "cosine" else _standard_of(samples.X)
         metric = self.metric
         if metric == "auto":
-            metric = self._choose_metric(samples.X, standard)
+            metric = choose_metric(samples.X, standard, self.n_clusters)
         standard = Standard() if metric == "cosine" else standard
-        X = _rows_of(samples.X, standard, metric)
+        X = rows_of(samples.X, standard, metric)
         order = _canonical_order(X)
         X = X[order]
-        n_neighbors = self._count_neighbors(n)
+        n_neighbors = count_neighbors(self.n_neighbors, n, self.n_clusters)
         search = NearestNeighbors(n_neighbors=n_neighbors, n_jobs=self.n_jobs).fit(X)
-        learned = {"labels": np.zeros(n, dtype=np.int64), "kernel_width_": 0.0, "n_leaves_": 1}
+        learned = {"labels": np.zeros(n, dtype=np.int64), "n_leaves_": 1}
+        learned |= {"kernel_width_": 0.0, "modularity_": 0.0}
         if n > 1:
             neighbors = nearest_neighbors(X, n_neighbors, self.algorithm, self.n_jobs)
             learned = self._agglomerate(X, neighbors)
@@ -275,34 +281,6 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             )
         return self
 
-    def _count_neighbors(self, n):
-        """Neighbours of each of n rows."""
-        count = self.n_neighbors
-        if count == "auto":
-            share = round(_NEIGHBOR_SHARE * n / self.n_clusters)
-            count = min(max(share, _LEAST_NEIGHBORS), _MOST_NEIGHBORS)
-        return min(count, max(1, n - 1))
-
-    def _choose_metric(self, X, standard):
-        """The metric by which the clusters of a sample have clearly fewer edges between them."""
-        rows = np.asarray(X) + 0
-        rows = rows[_canonical_order(rows)[:: -(-len(rows) // _METRIC_ROWS)]]
-        if rows.shape[1] <= FEW_FEATURES or len(rows) < max(2, self.n_clusters):
-            return "euclidean"
-        missing = {}
-        for metric in ("euclidean", "cosine"):
-            sample = _rows_of(rows, standard, metric)
-            sample = sample[_canonical_order(sample)]
-            count = self._count_neighbors(len(sample))
-            neighbors = nearest_neighbors(sample, count, "exact", self.n_jobs)
-            edges = _edges(sample, neighbors, self.sigma_scale, self.n_clusters)
-            merger, _ = _merged(sample, edges, self.n_clusters, "modularity")
-            labels = _regrouped(merger)
-            reached = modularity(shared_edges(merger.flow), labels)
-            missing[metric] = 1 - 1 / self.n_clusters - reached
-        better = missing["cosine"] < _METRIC_FACTOR * missing["euclidean"]
-        return "cosine" if better else "euclidean"
-
     def _agglomerate(self, X, neighbors):
         """What is learned of the sorted rows; the labels are any numbers."""
         edges = _edges(X, neighbors, self.sigma_scale, self.n_clusters)
@@ -314,11 +292,15 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
                 "n_neighbors connects more.",
                 ConvergenceWarning,
             )
-        labels = _regrouped(merger) if self.linkage == "modularity" else merger.labels
-        if self.linkage != "modularity":
+        labels = merger.labels
+        if self.linkage == "modularity":
+            labels = _regrouped(merger)
+        else:
             self._check_for_giant(X, edges, labels)
         n_leaves = int(edges.leaves.max()) + 1
-        return {"labels": labels, "kernel_width_": edges.width, "n_leaves_": n_leaves}
+        reached = modularity(shared_edges(merger.flow), labels)
+        learned = {"kernel_width_": edges.width, "n_leaves_": n_leaves, "modularity_": reached}
+        return {"labels": labels, **learned}
 
     def _check_for_giant(self, X, edges, labels):
         """Warn where most rows are in one cluster, and modularity has no such one."""
@@ -350,7 +332,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self, "labels_")
         standard = Standard(self.center_, self.scale_)
-        X = _rows_of(read(self, X, reset=False).X, standard, self.metric_)
+        X = rows_of(read(self, X, reset=False).X, standard, self.metric_)
         neighbors = self._search.kneighbors(X, return_distance=False)
         distances = _squared_distances(X, self._X, neighbors)
         # Relative to the nearest: far from the data all weights would vanish.
@@ -368,6 +350,39 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             np.add.at(votes, (np.arange(len(votes))[:, None], labels[part]), weights[part])
             found[part] = votes.argmax(axis=1)
         return found
+
+
+def count_neighbors(n_neighbors, n, n_clusters):
+    """Neighbours of each of n rows; `n_neighbors` is "auto" or a number."""
+    if n_neighbors == "auto":
+        share = round(_NEIGHBOR_SHARE * n / n_clusters)
+        n_neighbors = min(max(share, _LEAST_NEIGHBORS), _MOST_NEIGHBORS)
+    return min(n_neighbors, max(1, n - 1))
+
+
+def choose_metric(X, standard, n_clusters):
+    """ "cosine" where the clusters of a sample are clearly more modular by it, or "euclidean"."""
+    rows = np.asarray(X) + 0
+    rows = rows[_canonical_order(rows)[:: -(-len(rows) // _METRIC_ROWS)]]
+    if rows.shape[1] <= FEW_FEATURES or len(rows) < max(2, n_clusters):
+        return "euclidean"
+    reached = {}
+    for metric in ("euclidean", "cosine"):
+        sample = rows_of(rows, standard, metric)
+        sample = sample[_canonical_order(sample)]
+        count = count_neighbors("auto", len(sample), n_clusters)
+        neighbors = nearest_neighbors(sample, count, "exact", None)
+        edges = _edges(sample, neighbors, 1.0, n_clusters)
+        merger, _ = _merged(sample, edges, n_clusters, "modularity")
+        reached[metric] = modularity(shared_edges(merger.flow), _regrouped(merger))
+    better = is_clearer(reached["cosine"], reached["euclidean"], n_clusters)
+    return "cosine" if better else "euclidean"
+
+
+def is_clearer(modularity, other, n_clusters):
+    """Whether a partition is clearly more modular than another in another space."""
+    most = 1 - 1 / n_clusters
+    return most - modularity < _CLEARLY_LESS * (most - other)
 
 
 class _Edges(NamedTuple):
@@ -420,7 +435,7 @@ def _standard_of(X):
     return Standard(standard.center, 2.0 ** round(math.log2(standard.scale)))
 
 
-def _rows_of(X, standard, metric):
+def rows_of(X, standard, metric):
     """Rows as float32; -0.0, which has other bytes than 0.0, becomes 0.0."""
     if metric == "euclidean":
         return standard.apply(X) + 0

@@ -75,6 +75,7 @@ class IDEC(DEC):
         min_steps=1000,
         update_interval="auto",
         tol=1e-3,
+        drift_tol=0.01,
         batch_size=256,
         optimizer="adam",
         lr=1e-4,
@@ -99,6 +100,7 @@ class IDEC(DEC):
         self.min_steps = min_steps
         self.update_interval = update_interval
         self.tol = tol
+        self.drift_tol = drift_tol
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.lr = lr

@@ -42,9 +42,13 @@ class KMeansLayer(nn.Module):
         """The layer as what maps the embedding to clusters."""
         return {"coef_": self.weight.detach(), "intercept_": self.bias.detach()}
 
+    def encode(self, x):
+        """The logits (b, k) of features x (b, e)."""
+        return nn.functional.linear(x, self.weight, self.bias)
+
     def forward(self, x):
         """Return the logits (b, k) of features x (b, e), and the biases."""
-        return nn.functional.linear(x, self.weight, self.bias), self.bias
+        return self.encode(x), self.bias
 
 
 class KMeansLayerLoss(nn.Module):
@@ -123,8 +127,11 @@ def train_layer(task, alpha, tol, **rounds):
         layer = KMeansLayer.at(centers, alpha)
     layer.to(trainer.device)
     schedule = LayerSchedule(layer, z.to(trainer.device), tol)
-    task = dataclasses.replace(task, module=layer, rows=Rows(z.numpy(), device=trainer.device))
-    history = task.train(KMeansLayerLoss(alpha), schedule=[schedule], **rounds)
+    embedded = Rows(z.numpy(), device=trainer.device)
+    task = dataclasses.replace(task, module=layer, rows=embedded, data=task.rows)
+    history = task.train(
+        KMeansLayerLoss(alpha), schedule=[schedule], assign=lambda z: z.argmax(1), **rounds
+    )
     return Outcome(layer.head(), history, {"alpha_": float(alpha)})
 
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 from torch import nn
 
 from sklearn_deepcluster._engine import Callback, generator, in_rounds
-from sklearn_deepcluster.cluster._graph import GraphAgglomerative
+from sklearn_deepcluster.cluster._graph import GraphAgglomerative, is_clearer
 from sklearn_deepcluster.cluster._neighbors import has_approximate_search
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
 from sklearn_deepcluster.nn import linear
@@ -22,7 +22,7 @@ MIN_VARIANCE = 1e-6
 MIN_SHARE = 1e-3
 _GRAPH_LINKAGES = {"ac-gdl": "degree", "ac-pic": "path_integral", "ac-mod": "modularity"}
 # What every method takes by name; a method may add seedings, which are not optimised further.
-NAMES = ("k-means", *_GRAPH_LINKAGES)
+NAMES = ("k-means", "auto", *_GRAPH_LINKAGES)
 SEEDINGS = ("k-means++", "random")
 
 # The clusters that a network learns are found in as many rows as are so many bytes as float32, or
@@ -43,15 +43,23 @@ class Start:
     Attributes
     ----------
     init : str, array-like of shape (n_clusters, e) or clusterer
-        "k-means" has 20 starts; those with "ac-" are `GraphAgglomerative`; "k-means++" and "random"
-        are rows of z, in equal clusters only where there are too few distinct ones.
+        "k-means" has 20 starts; those with "ac-" are `GraphAgglomerative`, and "auto" is it by
+        modularity, of the embedding or, where that is clearly more modular, of the rows themselves;
+        "k-means++" and "random" are rows of z, in equal clusters only where there are too few
+        distinct ones.
     n_clusters : int
     seed : int
+    raw_rows : callable or None
+        Returns the rows themselves, Tensor (n, d); None where they are too many.
+    labels : int64 Tensor of shape (n,) or None
+        The clusters that were found last.
     """
 
     init: object
     n_clusters: int
     seed: int = 0
+    raw_rows: object = None
+    labels: object = None
 
     def check(self, width):
         """Check given centres; `width` is that of the embedding, None where it is not known.
@@ -95,17 +103,25 @@ class Start:
         ValueError
             If a clusterer finds noise or another number of clusters.
         """
-        init, n_clusters, z = self.init, self.n_clusters, z.numpy()
+        labels, centers = self._found(z.numpy())
+        self.labels = labels
+        return labels, centers
+
+    def _found(self, z):
+        init, n_clusters = self.init, self.n_clusters
         if isinstance(init, str) and init in SEEDINGS:
             init = seed_rows(init, z, n_clusters, self.seed)
-        if isinstance(init, str) and init not in _GRAPH_LINKAGES:
+        if isinstance(init, str) and init == "k-means":
             kmeans = KMeans(n_clusters, n_init=KMEANS_STARTS, random_state=self.seed).fit(z)
             labels = torch.from_numpy(kmeans.labels_.astype(np.int64))
             return labels, cluster_means(z, kmeans.labels_, kmeans.cluster_centers_)
-        if isinstance(init, str):
-            init = GraphAgglomerative(linkage=_GRAPH_LINKAGES[init])
-        if _is_clusterer(init):
-            labels = self._by_clusterer(init, z)
+        if isinstance(init, str) or _is_clusterer(init):
+            if init == "auto":
+                labels = self._clearer(z)
+            elif isinstance(init, str):
+                labels = self._by_clusterer(GraphAgglomerative(linkage=_GRAPH_LINKAGES[init]), z)
+            else:
+                labels = self._by_clusterer(init, z)
             # Where rows are equal there can be fewer: the others start empty, at the mean.
             empty = np.broadcast_to(z.mean(axis=0), (n_clusters, z.shape[1]))
             return torch.from_numpy(labels), cluster_means(z, labels, empty)
@@ -113,6 +129,15 @@ class Start:
         centers = np.array(init, dtype=np.float32)
         labels = pairwise_distances_argmin(z, centers).astype(np.int64)
         return torch.from_numpy(labels), torch.from_numpy(centers)
+
+    def _clearer(self, z):
+        """Clusters of the embedding, or those of the rows themselves where they are clearer."""
+        embedded = GraphAgglomerative(self.n_clusters).fit(z)
+        if self.raw_rows is None:
+            return embedded.labels_
+        raw = GraphAgglomerative(self.n_clusters).fit(self.raw_rows().numpy())
+        clearer = is_clearer(raw.modularity_, embedded.modularity_, self.n_clusters)
+        return (raw if clearer else embedded).labels_
 
     def _by_clusterer(self, init, z):
         clusterer = clone(init)
@@ -169,15 +194,20 @@ def learn_clusters(task):
     The clusters are those of the embedding where the network was trained to reconstruct; what it
     has not learned to embed says less than the data.
     """
-    n_samples = len(task.rows)
+    n_samples, chosen = len(task.rows), slice(None)
     limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
     if not has_approximate_search():
         limit = min(limit, EXACT_START_ROWS)
     if n_samples > limit:
         order = torch.randperm(n_samples, generator=generator(task.seed))
-        task = task.with_rows(order[:limit].sort().values)
+        chosen = order[:limit].sort().values
+        task = task.with_rows(chosen)
+        task.start.raw_rows = task.raw_rows
     z = task.raw_rows() if task.reconstruction is None else task.embed()
-    labels = task.start.clusters(z)[0].to(task.trainer.device)
+    labels = task.start.clusters(z)[0]
+    task.start.labels = torch.full((n_samples,), -1)
+    task.start.labels[chosen] = labels
+    labels = labels.to(task.trainer.device)
     objective = LabelLoss(*random_softmax(task)).to(task.trainer.device)
     task = dataclasses.replace(
         task,

@@ -5,11 +5,15 @@ import dataclasses
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Rows, Trainer, in_rounds, map_blocks
+from sklearn_deepcluster._engine import Rows, Standard, Trainer, in_rounds, map_blocks
 from sklearn_deepcluster._input import Samples
 from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
+from sklearn_deepcluster.cluster._drift import DriftWatch
 from sklearn_deepcluster.nn import Exposing
 from sklearn_deepcluster.representation._base import n_epochs
+
+# Rows whose centre is farther from zero than so many times their scale are given without it.
+_FAR = 1e3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +64,10 @@ class Task:
         The head of the last fit, name -> Tensor, where this one goes on from it.
     companion : CompanionLoss or None
         Learns from the intermediate outputs of the module, beside the objective.
+    drift_tol : float or None
+        See :class:`~sklearn_deepcluster.cluster._drift.DriftWatch`.
+    data : Rows or None
+        The rows of X where `rows` are something else, such as their embedding.
     """
 
     module: torch.nn.Module
@@ -73,6 +81,8 @@ class Task:
     y: object = None
     head: dict | None = None
     companion: CompanionLoss | None = None
+    drift_tol: float | None = None
+    data: Rows | None = None
 
     @property
     def resumed(self):
@@ -91,15 +101,27 @@ class Task:
         return z
 
     def raw_rows(self):
-        """All rows as the network gets them, Tensor (n, d) on the CPU; 0 where sequences end."""
-        return map_blocks(torch.nan_to_num, self.rows)
+        """All rows in the unit of the network, Tensor (n, d) on the CPU; 0 where sequences end.
+
+        Without the centre, as directions from the origin may tell more than those from it, unless
+        that is too far for float32.
+        """
+        data = self.data or self.rows
+        standard = data.standard
+        if np.abs(standard.center).max() <= _FAR * standard.scale:
+            standard = Standard(scale=standard.scale)
+        rows = Rows(data.X, standard=standard, device=data.device)
+        return map_blocks(torch.nan_to_num, rows)
 
     def with_rows(self, chosen):
         """The task with these rows alone."""
-        subset = np.asarray(self.rows.X[chosen.numpy()])
-        return dataclasses.replace(self, rows=self.rows.like(subset))
 
-    def train(self, objective, *, rounds, schedule=(), **options):
+        def part(rows):
+            return None if rows is None else rows.like(np.asarray(rows.X[chosen.numpy()]))
+
+        return dataclasses.replace(self, rows=part(self.rows), data=part(self.data))
+
+    def train(self, objective, *, rounds, schedule=(), assign=None, **options):
         """Train module and objective for up to `rounds` rounds; return their history.
 
         Parameters
@@ -109,9 +131,14 @@ class Task:
         rounds : int
             A round is an epoch, or so many steps as ``batches=in_rounds(steps)`` says.
         schedule : sequence of callbacks
+        assign : callable or None
+            Labels (b,) of embedded rows (b, e) by the objective as it is: with it the labels are
+            kept from drifting away from the neighbours in the data.
         **options : dict
             See :class:`~sklearn_deepcluster._engine.Trainer`.
         """
+        if assign is not None and self.drift_tol is not None:
+            schedule = [*schedule, DriftWatch(self, assign, self.drift_tol)]
         module = self.module
         if self.companion is not None:
             module = Exposing(module, module.taps)

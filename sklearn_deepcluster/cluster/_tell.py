@@ -135,7 +135,12 @@ def train_on_sphere(task, alpha, gamma, tol, **rounds):
     objective = UnitKMeansLoss(centers, task.reconstruction, gamma)
     objective.to(task.trainer.device)
     schedule = RoundsInTurn(task, objective, tol)
-    history = task.train(objective, schedule=[schedule], **rounds)
+    history = task.train(
+        objective,
+        schedule=[schedule],
+        assign=lambda z: (z @ objective.centers.T).argmax(1),
+        **rounds,
+    )
     if alpha == "auto":
         z, centers = task.embed(), objective.centers.cpu()
         alpha = softness(z, (z @ centers.T).argmax(1), centers)

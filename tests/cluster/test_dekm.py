@@ -165,7 +165,7 @@ def refresh(target, *, anchor=True, seed=0, rounds=1):
     labels = torch.arange(40) % 3
     centers = torch.stack([z[labels == j].mean(0) for j in range(3)])
     task = SimpleNamespace(seed=seed, trainer=SimpleNamespace(device=CPU))
-    schedule = KMeansRefresh(task, SimpleNamespace(target=target, anchor=anchor))
+    schedule = KMeansRefresh(task, None, SimpleNamespace(target=target, anchor=anchor))
     made = [schedule._targets(z, labels, centers) for _ in range(rounds)]
     return made, z.numpy(), labels.numpy(), centers.numpy()
 

@@ -1,0 +1,84 @@
+"""Do neighbours in the data still share their cluster? If less and less, the labels drift.
+
+A method that needs no labels cannot tell what its changes are worth by its own loss, which falls
+while a clustering is destroyed as it does while one improves. The modularity of the labels on the
+graph of nearest neighbours of the data knows nothing of the loss, and rises and falls with the
+agreement with the true classes along the training (see the guide, "Never below the start").
+"""
+
+import torch
+from scipy.sparse import csr_array
+from sklearn.neighbors import NearestNeighbors
+
+from sklearn_deepcluster._engine import Callback, Snapshot, Standard, generator
+from sklearn_deepcluster.cluster._graph import choose_metric, count_neighbors, rows_of
+from sklearn_deepcluster.cluster._moves import modularity, shared_edges
+
+# The graph is that of so many rows, or of as many as are so many bytes, but of so many at least.
+_WATCHED_ROWS, _WATCHED_BYTES, _LEAST_ROWS = 4000, 2**27, 500
+
+
+class DriftWatch(Callback):
+    """Follow the modularity of the labels; where it has fallen, go back to where it was largest.
+
+    Parameters
+    ----------
+    task : Task
+    assign : callable
+        Labels (b,) of embedded rows (b, e) by the objective as it is.
+    tol : float
+        By which fraction it may fall.
+    """
+
+    def __init__(self, task, assign, tol):
+        self.task = task
+        self.assign = assign
+        self.tol = tol
+
+    def on_train_begin(self, net, **kwargs):
+        self.best_ = None
+
+    def on_epoch_begin(self, net, **kwargs):
+        if self.best_ is None:  # after the method's own schedule has begun
+            self.watched_ = self.task.with_rows(_watched_rows(self.task))
+            self.edges_ = _graph(self.watched_)
+            self.best_ = self.now_ = self._modularity()
+            self.snapshot_ = Snapshot(net.module_, net.criterion_)
+
+    @torch.no_grad()
+    def _modularity(self):
+        z = self.watched_.embed().to(self.task.trainer.device)
+        return modularity(self.edges_, self.assign(z).cpu().numpy())
+
+    def on_epoch_end(self, net, **kwargs):
+        self.now_ = self._modularity()
+        net.history.record("modularity", self.now_)
+        if self.now_ >= self.best_:
+            self.best_ = self.now_
+            self.snapshot_.keep()
+        net.stop_training |= self._drifted()
+
+    def on_train_end(self, net, **kwargs):
+        self.now_ = self._modularity()  # the method may have gone back itself
+        if self._drifted():
+            self.snapshot_.restore()
+
+    def _drifted(self):
+        return self.best_ - self.now_ > self.tol * abs(self.best_)
+
+
+def _watched_rows(task):
+    n = len(task.rows)
+    fit = max(_LEAST_ROWS, _WATCHED_BYTES // (4 * task.rows.n_features))
+    order = torch.randperm(n, generator=generator(task.seed))
+    return order[: min(_WATCHED_ROWS, fit)].sort().values
+
+
+def _graph(task):
+    """The edges of neighbours in the data, by the metric in which clusters are clearer."""
+    X, n_clusters = task.raw_rows().numpy(), task.start.n_clusters
+    metric = choose_metric(X, Standard(), n_clusters)
+    X = rows_of(X, Standard(), metric)
+    count = count_neighbors("auto", len(X), n_clusters)
+    graph = csr_array(NearestNeighbors(n_neighbors=count).fit(X).kneighbors_graph())
+    return shared_edges(graph / count)
