@@ -10,7 +10,8 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_array
 from torch import nn
 
-from sklearn_deepcluster._engine import Callback, generator, in_rounds
+from sklearn_deepcluster._engine import Callback, generator, in_rounds, map_blocks
+from sklearn_deepcluster.cluster._descriptions import describe
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
 from sklearn_deepcluster.nn import linear
@@ -30,7 +31,8 @@ SEEDINGS = ("k-means++", "random")
 START_ROWS, START_BYTES, WIDE_START_ROWS = 60_000, 2**28, 10_000
 # They are learned in rounds of so many steps: for 200, or one pass where that is more, and on until
 # in a round the network agrees with them on this share of the rows, for 2,000 steps at most. Images
-# of digits get there in 200; all the way, a network learns the errors of the clusters, too.
+# of digits get there in 200; all the way, a network learns the errors of the clusters, too. Of
+# sequences they are learned for one pass at least, not for 200 steps.
 START_ROUND, START_STEPS, MAX_START_STEPS = 50, 200, 2000
 START_AGREEMENT = 0.94
 
@@ -166,7 +168,8 @@ def learn_clusters(task):
     """Train network and a soft-max layer for clusters; return the layer's weights and biases.
 
     The clusters are those of the embedding where the network was trained to reconstruct; what it
-    has not learned to embed says less than the data.
+    has not learned to embed says less than the data. Of sequences they are those of a description,
+    see :mod:`~sklearn_deepcluster.cluster._descriptions`; a clusterer gets the values as they are.
     """
     n_samples = len(task.rows)
     limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
@@ -174,8 +177,7 @@ def learn_clusters(task):
     if n_samples > limit:
         order = torch.randperm(n_samples, generator=generator(task.seed))
         task = task.with_rows(order[:limit].sort().values)
-    z = task.raw_rows() if task.reconstruction is None else task.embed()
-    labels = task.start.clusters(z)[0].to(task.trainer.device)
+    labels = task.start.clusters(_seen_by_start(task))[0].to(task.trainer.device)
     objective = LabelLoss(*random_softmax(task)).to(task.trainer.device)
     task = dataclasses.replace(
         task,
@@ -183,7 +185,9 @@ def learn_clusters(task):
         stage=f"{task.stage.partition(':')[0]}: start",
         trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for what follows
     )
-    least = -(-max(START_STEPS, len(task.rows) // task.trainer.batch_size) // START_ROUND)
+    # A recurrent network learns a hundred sequences by heart in 200 steps, their errors included.
+    least = 1 if task.sequential else START_STEPS
+    least = -(-max(least, len(task.rows) // task.trainer.batch_size) // START_ROUND)
     task.train(
         objective,
         rounds=max(least, MAX_START_STEPS // START_ROUND),
@@ -192,6 +196,17 @@ def learn_clusters(task):
         schedule=[StopAtAgreement(least)],
     )
     return objective.weight.detach(), objective.bias.detach()
+
+
+def _seen_by_start(task):
+    """What the clusters to start from are found in, Tensor (n, d) on the CPU."""
+    if task.reconstruction is not None:
+        return task.embed()
+    if not task.sequential or _is_clusterer(task.start.init):
+        return task.raw_rows()
+    rows = map_blocks(torch.clone, task.rows).numpy()
+    n_features = task.module.input_shape[1]
+    return torch.from_numpy(describe(rows, n_features, task.start.n_clusters, task.seed))
 
 
 def nearest_mean_softmax(z, labels, centers):

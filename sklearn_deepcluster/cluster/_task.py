@@ -79,6 +79,12 @@ class Task:
         """Whether the run goes on from the network and the head of the last fit."""
         return self.head is not None
 
+    @property
+    def sequential(self):
+        """Whether rows are sequences, padded with NaN at the end."""
+        shape = self.module.input_shape
+        return shape is not None and shape[0] == -1
+
     def embed(self):
         """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
         self.module.eval()  # between rounds it is in training mode: a user's dropout would draw
