@@ -13,6 +13,7 @@ import torch
 
 from sklearn_deepcluster._engine import (
     BestEpoch,
+    Callback,
     GradientNormClipping,
     Step,
     generator,
@@ -28,6 +29,10 @@ from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
 from sklearn_deepcluster.losses import ddc_terms
 from sklearn_deepcluster.representation import DefaultEncoder
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
+
+# From a given start the clusters of sequences settle in an epoch or two, and a step of a recurrent
+# network costs that of many others: an epoch that changes no more than this share is the last one.
+AT_REST = 0.005
 
 
 class DivergenceLoss(SoftmaxLayer):
@@ -54,6 +59,27 @@ class DivergenceLoss(SoftmaxLayer):
         return {"loss": sum(terms.values()), **terms}
 
 
+class StopAtRest(Callback):
+    """Stop after an epoch in which hardly any label changed."""
+
+    def __init__(self, task, objective):
+        self.task = task
+        self.objective = objective
+
+    def on_train_begin(self, net, **kwargs):
+        self.labels_ = self._labels()
+
+    def on_epoch_end(self, net, **kwargs):
+        labels = self._labels()
+        net.stop_training |= float((labels != self.labels_).float().mean()) <= AT_REST
+        self.labels_ = labels
+
+    def _labels(self):
+        with torch.no_grad():
+            z = self.task.embed().to(self.objective.weight.device)
+            return self.objective.log_proba(z).argmax(1)
+
+
 class DDC(BaseDeepClusterer):
     """Deep divergence-based clustering.
 
@@ -73,7 +99,7 @@ class DDC(BaseDeepClusterer):
         Where to start from. The network first learns, in 200 steps, or one pass where that is more,
         and on until it agrees with 94 % of them (2,000 steps at most), clusters of X itself, or of
         the embedding of an autoencoder, found in as many rows as 256 MB hold, or 10,000 (in 60,000
-        at most without faiss; sequences padded with zeros): ``GraphAgglomerative`` by modularity,
+        at most without faiss; of sequences see ``RDDC``): ``GraphAgglomerative`` by modularity,
         path integral or degree linkage, k-means with 20 starts, or a clusterer, which is cloned and
         given `n_clusters`, and a seed if it has none. None is random weights, as published, which
         often end in poor optima.
@@ -258,6 +284,8 @@ class DDC(BaseDeepClusterer):
         per_epoch = max(per_epoch, -(-self.min_steps // self.max_epochs))
         best = BestEpoch(self.patience)
         schedule = [best]
+        if task.sequential and self.init is not None:
+            schedule.append(StopAtRest(task, objective))
         if self.clip_norm is not None:
             schedule.append(GradientNormClipping(self.clip_norm))
         history = task.train(

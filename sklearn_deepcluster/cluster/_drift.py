@@ -40,8 +40,12 @@ class DriftWatch(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         if self.best_ is None:  # after the method's own schedule has begun
-            self.watched_ = self.task.with_rows(_watched_rows(self.task))
-            self.edges_ = _graph(self.watched_)
+            rows = _watched_rows(self.task)
+            self.watched_ = self.task.with_rows(rows)
+            whole = self.task.start.described
+            known = whole is not None and len(whole) == len(self.task.rows)
+            data = whole[rows] if known else self.watched_.described_rows()
+            self.edges_ = _graph(data.numpy(), self.task.start.n_clusters)
             self.best_ = self.now_ = self._modularity()
             self.snapshot_ = Snapshot(net.module_, net.criterion_)
 
@@ -74,9 +78,8 @@ def _watched_rows(task):
     return order[: min(_WATCHED_ROWS, fit)].sort().values
 
 
-def _graph(task):
+def _graph(X, n_clusters):
     """The edges of neighbours in the data, by the metric in which clusters are clearer."""
-    X, n_clusters = task.raw_rows().numpy(), task.start.n_clusters
     metric = choose_metric(X, Standard(), n_clusters)
     X = rows_of(X, Standard(), metric)
     count = count_neighbors("auto", len(X), n_clusters)

@@ -1,7 +1,8 @@
 """RDDC: deep divergence-based clustering of sequences.
 
 Reference: Trosten, Strauman, Kampffmeyer, Jenssen, "Recurrent Deep Divergence-Based Clustering"
-(ICASSP 2019). Implemented: DDC on a bidirectional network of gated units.
+(ICASSP 2019). Implemented: DDC on a bidirectional network of gated units. Deviations, unless
+``init`` is None: those of DDC, and training ends once the labels are at rest.
 """
 
 from torch import nn
@@ -25,10 +26,30 @@ class RDDC(DDC):
         (b, time, features) with NaN after the end of each, of which ``nn.pack`` makes a torch
         ``PackedSequence``, and gives what ``DDC`` wants.
 
+    init : {"ac-mod", "ac-pic", "ac-gdl", "k-means"}, clusterer or None
+        Where to start from: clusters that the network learns first, for one pass and until it
+        agrees with 94 % of them (2,000 steps at most). By name they are found in one of several
+        descriptions of the sequences: values padded with zeros; values stretched to one length;
+        mean and deviation of each feature; the spectrum, which no shift in time changes; or all
+        but mean and deviation together. It is the one whose clusters of one half of the rows are
+        found again in the other (see Notes). A clusterer is given the padded values, as in
+        ``init=GraphAgglomerative()``. None is random weights, as published.
+
     See Also
     --------
     DDC : The same for tables and images.
     RDTKC : Adds objectives on the intermediate layers.
+
+    Notes
+    -----
+    Descriptions are compared by the adjusted Rand index of clusters of one half of up to 1,000 rows
+    and those of the other half that they are nearest to, less what chance gives: that of Gaussian
+    rows with the same covariance. Where no description reaches half of what is possible, the
+    spectrum is taken, unless another reaches twice as much. With fewer than eight sequences per
+    cluster padded values are taken.
+
+    Unless `init` is None, training ends with the first epoch that changes at most .5 % of the
+    labels.
 
     References
     ----------

@@ -31,7 +31,8 @@ SEEDINGS = ("k-means++", "random")
 START_BYTES, WIDE_START_ROWS, EXACT_START_ROWS = 2**28, 10_000, 60_000
 # They are learned in rounds of so many steps: for 200, or one pass where that is more, and on until
 # in a round the network agrees with them on this share of the rows, for 2,000 steps at most. Images
-# of digits get there in 200; all the way, a network learns the errors of the clusters, too.
+# of digits get there in 200; all the way, a network learns the errors of the clusters, too. Of
+# sequences they are learned for one pass at least, not for 200 steps.
 START_ROUND, START_STEPS, MAX_START_STEPS = 50, 200, 2000
 START_AGREEMENT = 0.94
 
@@ -53,6 +54,8 @@ class Start:
         Returns the rows themselves, Tensor (n, d); None where they are too many.
     labels : int64 Tensor of shape (n,) or None
         The clusters that were found last.
+    described : Tensor of shape (n, d) or None
+        The description of sequences that was chosen.
     """
 
     init: object
@@ -60,6 +63,7 @@ class Start:
     seed: int = 0
     raw_rows: object = None
     labels: object = None
+    described: object = None
 
     def check(self, width):
         """Check given centres; `width` is that of the embedding, None where it is not known.
@@ -192,7 +196,8 @@ def learn_clusters(task):
     """Train network and a soft-max layer for clusters; return the layer's weights and biases.
 
     The clusters are those of the embedding where the network was trained to reconstruct; what it
-    has not learned to embed says less than the data.
+    has not learned to embed says less than the data. Of sequences they are those of a description,
+    see :mod:`~sklearn_deepcluster.cluster._descriptions`; a clusterer gets the values as they are.
     """
     n_samples, chosen = len(task.rows), slice(None)
     limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
@@ -203,8 +208,7 @@ def learn_clusters(task):
         chosen = order[:limit].sort().values
         task = task.with_rows(chosen)
         task.start.raw_rows = task.raw_rows
-    z = task.raw_rows() if task.reconstruction is None else task.embed()
-    labels = task.start.clusters(z)[0]
+    labels = task.start.clusters(_seen_by_start(task))[0]
     task.start.labels = torch.full((n_samples,), -1)
     task.start.labels[chosen] = labels
     labels = labels.to(task.trainer.device)
@@ -215,7 +219,9 @@ def learn_clusters(task):
         stage=f"{task.stage.partition(':')[0]}: start",
         trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for what follows
     )
-    least = -(-max(START_STEPS, len(task.rows) // task.trainer.batch_size) // START_ROUND)
+    # A recurrent network learns a hundred sequences by heart in 200 steps, their errors included.
+    least = 1 if task.sequential else START_STEPS
+    least = -(-max(least, len(task.rows) // task.trainer.batch_size) // START_ROUND)
     task.train(
         objective,
         rounds=max(least, MAX_START_STEPS // START_ROUND),
@@ -224,6 +230,15 @@ def learn_clusters(task):
         schedule=[StopAtAgreement(least)],
     )
     return objective.weight.detach(), objective.bias.detach()
+
+
+def _seen_by_start(task):
+    """What the clusters to start from are found in, Tensor (n, d) on the CPU."""
+    if task.reconstruction is not None:
+        return task.embed()
+    if _is_clusterer(task.start.init):
+        return task.raw_rows()
+    return task.described_rows()
 
 
 def nearest_mean_softmax(z, labels, centers):

@@ -8,6 +8,7 @@ import torch
 from sklearn_deepcluster._engine import Rows, Standard, Trainer, in_rounds, map_blocks
 from sklearn_deepcluster._input import Samples
 from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
+from sklearn_deepcluster.cluster._descriptions import describe
 from sklearn_deepcluster.cluster._drift import DriftWatch
 from sklearn_deepcluster.nn import Exposing
 from sklearn_deepcluster.representation._base import n_epochs
@@ -89,6 +90,12 @@ class Task:
         """Whether the run goes on from the network and the head of the last fit."""
         return self.head is not None
 
+    @property
+    def sequential(self):
+        """Whether rows are sequences, padded with NaN at the end."""
+        shape = getattr(self.module, "input_shape", None)
+        return shape is not None and shape[0] == -1
+
     def embed(self):
         """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
         self.module.eval()  # between rounds it is in training mode: a user's dropout would draw
@@ -112,6 +119,20 @@ class Task:
             standard = Standard(scale=standard.scale)
         rows = Rows(data.X, standard=standard, device=data.device)
         return map_blocks(torch.nan_to_num, rows)
+
+    def described_rows(self):
+        """What neighbours and clusters are looked for in, Tensor (n, d) on the CPU.
+
+        The rows themselves; of sequences the description that :mod:`._descriptions` chooses, once.
+        """
+        if not self.sequential:
+            return self.raw_rows()
+        if self.start.described is None or len(self.start.described) != len(self.rows):
+            rows = map_blocks(torch.clone, self.rows).numpy()
+            n_features, n_clusters = self.module.input_shape[1], self.start.n_clusters
+            described = describe(rows, n_features, n_clusters, self.seed)
+            self.start.described = torch.from_numpy(described)
+        return self.start.described
 
     def with_rows(self, chosen):
         """The task with these rows alone."""

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import (
     GridSearchCV,
@@ -20,12 +20,14 @@ from sklearn_deepcluster import (
     RDDC,
     RDTKC,
     Autoencoder,
+    GraphAgglomerative,
     GRUEncoder,
     MLPEncoder,
     load_model,
     save_model,
 )
 from sklearn_deepcluster._engine import Callback
+from sklearn_deepcluster.cluster._descriptions import describe, found_again
 from sklearn_deepcluster.nn import pack
 
 LONGEST, N_FEATURES = 12, 2
@@ -211,6 +213,116 @@ def test_a_memory_map_of_sequences_is_read_where_it_lies(cls, models, data, tmp_
     np.testing.assert_array_equal(model.coef_, models[cls].coef_)
 
 
+# -- what it starts from -------------------------------------------------------------------------
+
+
+def sines(rates=(0.25, 0.4), n=100, time=80, n_features=4):
+    """Noisy sines of two rates, an array (n, time, n_features), and which they are.
+
+    The phase of each feature is its own.
+    """
+    rng = np.random.RandomState(0)
+    y = np.arange(n) % 2
+    phase = rng.uniform(0, 2 * np.pi, (n, 1, n_features))
+    X = np.sin(np.take(rates, y)[:, None, None] * np.arange(time)[:, None] + phase)
+    return (X + 0.5 * rng.randn(*X.shape)).astype(np.float32), y
+
+
+def described(X, n_clusters, longest=None):
+    rows = padded(X, longest or max(map(len, X)))
+    return describe(rows.reshape(len(X), -1), rows.shape[2], n_clusters, seed=0)
+
+
+def graph_clusters(rows, n_clusters):
+    return GraphAgglomerative(n_clusters, n_neighbors=6).fit_predict(rows)
+
+
+def shifted_shapes(n=100, time=80):
+    """Two peaks up, or one up and one down, anywhere in time, and which they are."""
+    rng = np.random.RandomState(0)
+    first, second = (np.exp(-(((np.arange(time) - place) / 3) ** 2)) for place in (20, 35))
+    y = np.arange(n) % 2
+    X = [np.roll(first + (1 - 2 * kind) * second, rng.randint(time)) for kind in y]
+    return (np.array(X) + 0.1 * rng.randn(n, time)).astype(np.float32)[:, :, None], y
+
+
+def test_sines_of_two_rates_come_apart_whatever_their_phases():
+    X, y = sines()
+    model = RDDC(2, min_steps=300, random_state=0).fit(X)
+    assert adjusted_rand_score(y, model.labels_) >= 0.95
+
+
+def test_a_description_is_chosen_that_tells_the_clusters_apart():
+    X, y = shifted_shapes()
+    assert adjusted_rand_score(y, graph_clusters(X.reshape(100, -1), 2)) < 0.1
+    assert adjusted_rand_score(y, graph_clusters(described(X, 2), 2)) > 0.95
+    X, y = three_kinds()  # of different lengths
+    assert adjusted_rand_score(y, graph_clusters(described(X, 3), 3)) > 0.95
+
+
+def test_the_description_does_not_depend_on_padding():
+    X, _ = three_kinds()
+    np.testing.assert_array_equal(described(X, 3), described(X, 3, 3 * LONGEST))
+
+
+def test_few_sequences_are_described_by_their_values():
+    X = three_kinds()[0][:20]
+    np.testing.assert_array_equal(described(X, 3), np.nan_to_num(padded(X)).reshape(20, -1))
+
+
+@pytest.mark.parametrize("time", [1, 2, 30])
+def test_what_hardly_varies_is_no_description(time):
+    """Of single steps most descriptions are constant, and of standardised ones the summary."""
+    X = np.random.RandomState(0).randn(60, time, 1).astype(np.float32)
+    X = X if time == 1 else (X - X.mean(1, keepdims=True)) / X.std(1, keepdims=True)
+    rows = described(list(X), 2)
+    assert rows.dtype == np.float32 and np.isfinite(rows).all() and len(rows) == 60
+
+
+def test_equal_sequences_are_described():
+    X = list(np.ones((40, 5, 2), dtype=np.float32))
+    np.testing.assert_array_equal(described(X, 2), np.ones((40, 10)))
+
+
+def test_clusters_are_found_again_where_there_are_any():
+    rng = np.random.RandomState(0)
+    rows = rng.randn(200, 3)
+    assert abs(found_again(rows - rows.mean(0), 4, rng)) < 0.3
+    rows += 20 * np.eye(4)[np.arange(200) % 4][:, :3]
+    assert found_again(rows - rows.mean(0), 4, rng) > 0.95
+
+
+class Keeping(ClusterMixin, BaseEstimator):
+    """Keeps what it is given."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def __sklearn_clone__(self):
+        return self
+
+    def fit(self, X, y=None):
+        self.seen.append(np.array(X))
+        self.labels_ = np.arange(len(X)) % 3
+        return self
+
+
+@SEQUENTIAL
+def test_a_clusterer_is_given_the_values_padded_with_zeros(cls, data):
+    X, _ = data
+    seen = []
+    model = quick(cls, init=Keeping(seen), max_epochs=1).fit(X)
+    rows = (padded(X) - model.center_) / model.scale_
+    np.testing.assert_allclose(seen[0], np.nan_to_num(rows).reshape(90, -1), atol=1e-6)
+
+
+@SEQUENTIAL
+def test_training_ends_when_the_labels_are_at_rest(cls, data):
+    X, _ = data
+    assert quick(cls, init="ac-mod", max_epochs=10).fit(X).n_iter_ < 5
+    assert quick(cls, init=None, max_epochs=5).fit(X).n_iter_ == 5  # as published
+
+
 # -- scikit-learn's tools ------------------------------------------------------------------------
 
 
@@ -273,7 +385,7 @@ def test_warm_start_takes_other_lengths(cls, data):
 
 @SEQUENTIAL
 @pytest.mark.parametrize("init", ["k-means", "ac-mod"])
-def test_it_starts_from_clusters_of_padded_sequences(cls, init, data):
+def test_it_starts_from_clusters_of_the_sequences(cls, init, data):
     X, y = data
     model = quick(cls, n_layers=2, init=init, lr=3e-3).fit(X)
     assert adjusted_rand_score(y, model.labels_) > 0.9
