@@ -92,10 +92,10 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         Small data take more passes, up to this many optimisation steps (see ``Autoencoder``).
 
     drift_tol : float or None
-        Stop, and go back to where it was largest, when the modularity of the labels on the graph of
-        nearest neighbours of X (of 4,000 samples at most, see ``GraphAgglomerative``) has fallen by
-        more than this fraction: the method is then destroying what it was given. None leaves it to
-        itself, as published.
+        At the end go back to where the modularity of the labels on the graph of nearest neighbours
+        of X (of 4,000 samples at most, see ``GraphAgglomerative``) was largest, if it has fallen by
+        more than this fraction since: the method was then destroying what it was given. After five
+        such epochs it is the end. None leaves the method to itself, as published.
 
     lr : float
         Learning rate of the clustering phase.

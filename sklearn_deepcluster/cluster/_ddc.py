@@ -293,7 +293,8 @@ class DDC(BaseDeepClusterer):
             rounds=self.max_epochs,
             batches=in_rounds(per_epoch, reshuffle=True),
             schedule=schedule,
-            assign=lambda z: objective.log_proba(z).argmax(1),
+            # From random weights there is nothing yet that could be lost.
+            assign=None if self.init is None else lambda z: objective.log_proba(z).argmax(1),
         )
         return Outcome(objective.head(), history, {"loss_": best.loss_})
 

@@ -14,6 +14,8 @@ from sklearn_deepcluster._engine import Callback, Snapshot, Standard, generator
 from sklearn_deepcluster.cluster._graph import choose_metric, count_neighbors, rows_of
 from sklearn_deepcluster.cluster._moves import modularity, shared_edges
 
+# The training ends when so many epochs in a row were worse than the best by more than is allowed.
+_PATIENCE = 5
 # The graph is that of so many rows, or of as many as are so many bytes, but of so many at least.
 _WATCHED_ROWS, _WATCHED_BYTES, _LEAST_ROWS = 4000, 2**27, 500
 
@@ -47,6 +49,7 @@ class DriftWatch(Callback):
             data = whole[rows] if known else self.watched_.described_rows()
             self.edges_ = _graph(data.numpy(), self.task.start.n_clusters)
             self.best_ = self.now_ = self._modularity()
+            self.drifted_ = 0
             self.snapshot_ = Snapshot(net.module_, net.criterion_)
 
     @torch.no_grad()
@@ -60,7 +63,8 @@ class DriftWatch(Callback):
         if self.now_ >= self.best_:
             self.best_ = self.now_
             self.snapshot_.keep()
-        net.stop_training |= self._drifted()
+        self.drifted_ = self.drifted_ + 1 if self._drifted() else 0
+        net.stop_training |= self.drifted_ >= _PATIENCE
 
     def on_train_end(self, net, **kwargs):
         self.now_ = self._modularity()  # the method may have gone back itself

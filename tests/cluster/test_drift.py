@@ -1,0 +1,136 @@
+"""Methods go back where neighbours in the data share their cluster less and less."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+from skorch.history import History
+from torch import nn
+
+from sklearn_deepcluster import DDC, DEC, KMeansNet, MLPEncoder
+from sklearn_deepcluster._engine import Rows
+from sklearn_deepcluster.cluster import _drift
+from sklearn_deepcluster.cluster._drift import DriftWatch
+from tests._instances import tiny_autoencoder
+
+
+def scripted(shares, tol=0.01):
+    """A net whose labels are wrong for these shares of the rows, epoch by epoch; the first: before.
+
+    The share is the weight of the module, which is therefore what the watch keeps and restores.
+    """
+    rng = np.random.default_rng(0)
+    y = torch.arange(300) % 3
+    X = torch.from_numpy(rng.normal(size=(300, 2)) + 9.0 * np.eye(3)[y][:, :2])
+    module = nn.Linear(1, 1)
+
+    def assign(z):
+        wrong = torch.arange(300) < round(300 * module.weight.item())
+        return torch.where(wrong, (y + 1) % 3, y)
+
+    part = SimpleNamespace(embed=lambda: X, described_rows=lambda: X)
+    task = SimpleNamespace(
+        rows=Rows(X.numpy()),
+        start=SimpleNamespace(described=None, n_clusters=3),
+        trainer=SimpleNamespace(device=torch.device("cpu")),
+        with_rows=lambda rows: part,
+        seed=0,
+    )
+    net = SimpleNamespace(
+        module_=module, criterion_=nn.Linear(1, 1), history=History(), stop_training=False
+    )
+    watch = DriftWatch(task, assign, tol)
+    watch.on_train_begin(net)
+    nn.init.constant_(module.weight, shares[0])
+    for share in shares[1:]:
+        net.history.new_epoch()
+        watch.on_epoch_begin(net)
+        nn.init.constant_(module.weight, share)
+        watch.on_epoch_end(net)
+        if net.stop_training:
+            break
+    watch.on_train_end(net)
+    return net, round(module.weight.item(), 3)
+
+
+def test_it_goes_back_to_where_neighbours_agreed_most_and_ends():
+    net, share = scripted([0.2, 0.1, 0.15, 0.3, 0.4, 0.5, 0.6, 0.6])
+    assert share == 0.1
+    assert net.stop_training and len(net.history) == 1 + _drift._PATIENCE
+    seen = net.history[:, "modularity"]
+    assert seen[0] == max(seen) and seen[0] > 1.5 * seen[-1]
+
+
+def test_it_goes_back_to_the_start():
+    net, share = scripted([0.1, 0.3, 0.4])
+    assert share == 0.1 and not net.stop_training
+
+
+@pytest.mark.parametrize(
+    "shares", [[0.3, 0.2, 0.1, 0.05], [0.2, 0.1, 0.3, 0.1, 0.3, 0.1], [0.1, 0.1, 0.103]]
+)
+def test_what_rises_recovers_or_hardly_falls_is_kept(shares):
+    net, share = scripted(shares)
+    assert share == shares[-1] and not net.stop_training
+
+
+def test_how_much_it_may_fall_is_told():
+    assert scripted([0.1, 0.14], tol=0.5)[1] == 0.14
+    assert scripted([0.1, 0.14], tol=0.01)[1] == 0.1
+
+
+class Wreck(Callback):
+    """Random weights at the beginning of every epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        with torch.no_grad():
+            for weight in net.module_.parameters():
+                weight.normal_(generator=torch.Generator().manual_seed(weight.numel()))
+
+
+def quick(**params):
+    encoder = MLPEncoder(hidden_layer_sizes=(16,), n_components=16)
+    return DDC(3, encoder=encoder, max_epochs=3, min_steps=6, random_state=0).set_params(**params)
+
+
+def test_a_method_does_not_end_below_its_start(blobs):
+    X, _ = blobs
+    kept, left = (quick(callbacks=[Wreck()], lr=1e-2, drift_tol=tol).fit(X) for tol in (0.01, None))
+    assert "modularity" in kept.history_ and "modularity" not in left.history_
+    changed = [np.mean(model.labels_ != model.initial_labels_) for model in (kept, left)]
+    assert changed[0] < 0.1 and changed[1] > 0.3
+
+
+def test_from_random_weights_nothing_is_watched(blobs):
+    X, _ = blobs
+    model = quick(init=None).fit(X)
+    assert "modularity" not in model.history_ and not hasattr(model, "initial_labels_")
+
+
+def test_the_layer_of_kmeansnet_is_watched_by_the_data(blobs):
+    X, _ = blobs
+    net = KMeansNet(3, autoencoder=tiny_autoencoder(), min_steps=20, random_state=0).fit(X)
+    assert len(net.history_["modularity"]) == net.n_iter_
+
+
+def test_the_clusters_at_the_start_are_told(blobs):
+    X, _ = blobs
+    given = np.arange(len(X)) % 3
+
+    class Given:
+        def fit_predict(self, X):
+            return given
+
+        def get_params(self, deep=True):
+            return {}
+
+        def set_params(self, **params):
+            return self
+
+        def __sklearn_clone__(self):
+            return self
+
+    dec = DEC(3, autoencoder=tiny_autoencoder(), init=Given(), min_steps=20, random_state=0).fit(X)
+    np.testing.assert_array_equal(dec.initial_labels_, given)
