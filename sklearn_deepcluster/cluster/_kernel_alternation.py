@@ -5,18 +5,19 @@ for the initial U, until the HSIC has all but stopped to rise, instead of many t
 alternation drifts. Separate clusters are told by c - 1 columns of U. The labels of the hard phase
 maximise the HSIC itself (kernel k-means on its leading eigenvectors), where the code normalises the
 rows of U; its targets are orthonormal indicators, where those of the code are 0 and 1. Pairs are
-weighted so that the batch estimates all.
+weighted so that the batch estimates all. Clusters that drift from the start are given up for it
+(``_spectral_start.py``).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule, generator
 from sklearn_deepcluster.cluster._dekm import label_change
+from sklearn_deepcluster.cluster._spectral_start import SpectralStart, rounded
 from sklearn_deepcluster.cluster._updates import update_of
 from sklearn_deepcluster.kernels import (
     cluster_indicator,
@@ -28,7 +29,6 @@ from sklearn_deepcluster.kernels import (
 
 # Rows on which the HSIC is followed during a step of the encoder.
 _WATCHED_ROWS = 2000
-_KMEANS_STARTS = 10
 # Mean leading eigenvalue, of at most 1, beyond which the clusters are separate.
 _SEPARATE = 0.9
 
@@ -112,6 +112,9 @@ class HSICSchedule(Schedule):
         # Where the kernel separates the clusters from the start, they are certain, and the encoder
         # is to follow them to the end; elsewhere it would learn the errors of U by heart.
         separate = estimator.normalize_degree and float(values[:telling].mean()) > _SEPARATE
+        self.start = None
+        if labels is None:
+            self.start = self._spectral_start(operator, self.u, values, telling, separate)
         if separate and estimator.n_vectors is None:
             # The next vector is one within a cluster: to follow it for long would split that.
             self.u, values = self.u[:, :telling], values[:telling]
@@ -170,11 +173,19 @@ class HSICSchedule(Schedule):
 
     def _rounded(self, values):
         """Labels from U, whose columns have these eigenvalues."""
-        if self.estimator.rounding == "kernel":
-            points = self.u * values.clamp_min(0.0).sqrt()
-        else:
-            points = nn.functional.normalize(self.u, dim=1)
-        kmeans = KMeans(
-            self.estimator.n_clusters, n_init=_KMEANS_STARTS, random_state=self.task.seed
-        )
-        return kmeans.fit(points.numpy()).labels_.astype(np.int64)
+        estimator = self.estimator
+        return rounded(self.u, values, estimator.rounding, estimator.n_clusters, self.task.seed)
+
+    def _spectral_start(self, operator, u, values, telling, separate):
+        """What the clusters are not to drift from; None where they may."""
+        estimator = self.estimator
+        k = estimator.n_clusters
+        if estimator.max_drift is None or estimator.n_refine == 0 or not 1 < k < len(u):
+            return None
+        ways = {(u.shape[1], "kernel"), (u.shape[1], "rows")}
+        if estimator.n_vectors is None:
+            ways.add((telling, "kernel"))
+        candidates = [
+            rounded(u[:, :m], values[:m], how, k, self.task.seed) for m, how in sorted(ways)
+        ]
+        return SpectralStart.chosen(operator, candidates, k, by_cut=separate)

@@ -6,6 +6,7 @@ import numbers
 import torch
 
 from sklearn_deepcluster._engine import generator
+from sklearn_deepcluster.cluster._kernel_width import spectral_width
 from sklearn_deepcluster.kernels import (
     KernelOperator,
     kernel_gib,
@@ -25,7 +26,7 @@ class KernelSettings:
 
     n_clusters: int
     sigma: float | str
-    sigma_scale: float
+    sigma_scale: float | str
     zero_diagonal: bool
     normalize_degree: bool
     max_samples: int | float | str | None
@@ -65,6 +66,14 @@ class KernelSettings:
 
     def bandwidth(self, z, rng):
         """Bandwidth for the embedding z (n, e)."""
+        sigma, scale = self.unit(z, rng), self.sigma_scale
+        if scale == "auto":
+            options = {"zero_diagonal": self.zero_diagonal}
+            scale = spectral_width(z, sigma, self.n_clusters, rng, **options)
+        return float(sigma * scale)
+
+    def unit(self, z, rng):
+        """The `sigma` of the embedding z (n, e)."""
         sigma = self.sigma
         if sigma == "median":
             # Equal rows are one cluster, whatever the bandwidth.
@@ -74,7 +83,7 @@ class KernelSettings:
                     "sigma='median' is 0: more than half of the pairs of rows are equal. Give "
                     "sigma as a number."
                 )
-        return float(sigma * self.sigma_scale)
+        return float(sigma)
 
     def operator(self, z, sigma):
         """The kernel of the embedding z (n, e)."""

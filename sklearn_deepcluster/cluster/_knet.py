@@ -14,14 +14,16 @@ import numbers
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import in_rounds
+from sklearn_deepcluster._engine import Snapshot, in_rounds
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._kernel_alternation import HSICLoss, HSICSchedule
+from sklearn_deepcluster.cluster._kernel_alternation import Factor, HSICLoss, HSICSchedule
 from sklearn_deepcluster.cluster._kernel_settings import KernelSettings
+from sklearn_deepcluster.cluster._spectral_start import HeldSchedule
 from sklearn_deepcluster.cluster._start import kmeans_from
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.cluster._updates import Stiefel
+from sklearn_deepcluster.kernels import hsic_factor
 from sklearn_deepcluster.kernels._gaussian import MEDIAN_ROWS
 from sklearn_deepcluster.representation import IdentityAutoencoder
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
@@ -52,9 +54,11 @@ class KNet(BaseDeepClusterer):
         Bandwidth of the kernel, in units of the embedding: those of X where X is standardised.
         "median" is the median distance between two rows of the embedding at the start.
 
-    sigma_scale : float
+    sigma_scale : float or "auto"
         Multiplies `sigma`. 1 is for clusters that are clouds; 0.1 for thin, winding ones such as
-        spirals, which a wide kernel does not see.
+        spirals, which a wide kernel does not see. "auto" is the one of some values from 0.03 to 2
+        whose kernel separates `n_clusters` best, by its eigenvalues, and 1 where none separates
+        them; ``sigma_`` tells which.
 
     lam : float
         Weight of the squared error of the reconstruction, summed over all rows, relative to the
@@ -100,6 +104,12 @@ class KNet(BaseDeepClusterer):
     n_refine : int
         Hard rounds at most: `update_interval` steps for the clusters that are read from U, then
         U and labels follow. 0 leaves this phase out; it is in the authors' code alone.
+
+    max_drift : float or None
+        Where the clusters at the end have so much less modularity than those of the spectral
+        embedding of the start, the encoder is trained again, from the start, for the latter. The
+        graph is that of the 10 nearest neighbours at the start. None leaves the clusters as they
+        are, as in the paper and its code; so does ``n_refine=0``.
 
     update_interval : int
         Optimisation steps between two looks at the convergence.
@@ -152,8 +162,9 @@ class KNet(BaseDeepClusterer):
     history_ : dict of lists
         Per `update_interval` steps: "loss", "hsic" (with U as it was), with `lam`
         "reconstruction"; where U has followed "projector_distance" and "spectral_hsic" (the
-        sum of its eigenvalues), in the hard phase "label_change"; and "pretraining_loss" of the
-        representation.
+        sum of its eigenvalues), in the hard phase "label_change"; where the clusters had
+        drifted (see `max_drift`), "start_change", the fraction of labels that differ from the
+        start; and "pretraining_loss" of the representation.
 
     loss_ : float
         Loss of the last `update_interval` steps.
@@ -189,7 +200,7 @@ class KNet(BaseDeepClusterer):
         **BaseDeepClusterer._parameter_constraints,
         "start": [StrOptions({"identity", "pretrain"})],
         "sigma": [StrOptions({"median"}), Interval(numbers.Real, 0, None, closed="neither")],
-        "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
+        "sigma_scale": [StrOptions({"auto"}), Interval(numbers.Real, 0, None, closed="neither")],
         "lam": [Interval(numbers.Real, 0, None, closed="left")],
         "update": [StrOptions({"eig", "stiefel"}), Stiefel],
         "n_vectors": [*POSITIVE_INT, None],
@@ -205,6 +216,7 @@ class KNet(BaseDeepClusterer):
         "block_size": [*POSITIVE_INT, None],
         "max_iter": [Interval(numbers.Integral, 0, None, closed="left")],
         "n_refine": [Interval(numbers.Integral, 0, None, closed="left")],
+        "max_drift": [Interval(numbers.Real, 0, None, closed="left"), None],
         "update_interval": POSITIVE_INT,
         "inner_tol": [Interval(numbers.Real, 0, None, closed="left")],
         "max_steps": POSITIVE_INT,
@@ -228,6 +240,7 @@ class KNet(BaseDeepClusterer):
         block_size=None,
         max_iter=1,
         n_refine=9,
+        max_drift=0.01,
         update_interval=50,
         inner_tol=0.15,
         max_steps=2000,
@@ -262,6 +275,7 @@ class KNet(BaseDeepClusterer):
         self.block_size = block_size
         self.max_iter = max_iter
         self.n_refine = n_refine
+        self.max_drift = max_drift
         self.update_interval = update_interval
         self.inner_tol = inner_tol
         self.max_steps = max_steps
@@ -315,7 +329,7 @@ class KNet(BaseDeepClusterer):
         if isinstance(given.network.fitted, IdentityAutoencoder) and not given.resumed:
             # The embedding will be the data, so what is wrong with it can be told now.
             rows = np.linspace(0, len(X) - 1, min(len(X), MEDIAN_ROWS)).astype(int)
-            kernel.bandwidth(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)
+            kernel.unit(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)
 
     def _kernel(self):
         return KernelSettings(
@@ -329,6 +343,7 @@ class KNet(BaseDeepClusterer):
         schedule = HSICSchedule(task, objective, kernel, self)
         last = self._last_labels(task)
         targets = schedule.begin(operator, last if self.n_refine else None)
+        first = Snapshot(task.module)
         # One more than can be trained: the schedule looks at the last and stops.
         most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine + 1
         history = task.train(
@@ -340,7 +355,22 @@ class KNet(BaseDeepClusterer):
         )
         # The initial clustering is that of U; the last one of the embedding is k-means.
         z = task.embed()
-        centers = task.start.clusters(z)[1] if last is None else kmeans_from(last, z, task.head)
+        if last is None:
+            labels, centers = task.start.clusters(z)
+            if schedule.start and schedule.start.drift(labels.numpy()) > self.max_drift:
+                first.restore()
+                held = HeldSchedule(task, schedule.start.labels, centers)
+                v = hsic_factor(held.indicator(), operator.scaling).float()
+                history += task.train(
+                    objective,
+                    rounds=-(-self.max_steps // self.update_interval),
+                    batches=in_rounds(self.update_interval, reshuffle=True),
+                    targets=Factor(v.to(task.trainer.device), 0.0),
+                    schedule=[held],
+                )
+                centers = held.centers(task.embed())
+        else:
+            centers = kmeans_from(last, z, task.head)
         head = {"cluster_centers_": centers.to(task.trainer.device)}
         return Outcome(head, history, {"sigma_": sigma, "lam_": float(self.lam)})
 

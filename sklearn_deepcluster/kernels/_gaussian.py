@@ -90,13 +90,17 @@ class KernelOperator:
         self.z = z.float()
         self.sigma = sigma
         self.zero_diagonal = zero_diagonal
+        self.normalize_degree = normalize_degree
         self.block_size = block_size or BLOCK_ROWS
         self._kernel = None
         if block_size is None:
             self._kernel = torch.empty(len(z), len(z), dtype=torch.float32)
-            for rows, block in self._blocks():
+        # In float64, as eigenvalues near 1 differ by less than the rounding of float32.
+        self.degrees = torch.empty(len(z), dtype=torch.float64)
+        for rows, block in self._blocks():
+            self.degrees[rows] = block.sum(1, dtype=torch.float64)
+            if self._kernel is not None:
                 self._kernel[rows] = block
-        self.degrees = self._kernel_product(torch.ones(len(z), 1, dtype=torch.float32))[:, 0]
         floor = max(ISOLATED * float(self.degrees.median()), np.finfo(np.float32).tiny)
         self.isolated = self.degrees <= floor
         self.scaling = torch.ones_like(self.degrees)
@@ -107,6 +111,11 @@ class KernelOperator:
     def __len__(self):
         return len(self.z)
 
+    @property
+    def stored(self):
+        """Whether K is in memory."""
+        return self._kernel is not None
+
     def _blocks(self):
         for start in range(0, len(self.z), self.block_size):
             rows = slice(start, min(start + self.block_size, len(self.z)))
@@ -115,7 +124,8 @@ class KernelOperator:
                 block[range(len(block)), range(rows.start, rows.stop)] = 0.0
             yield rows, block
 
-    def _kernel_product(self, v):
+    def kernel_product(self, v):
+        """Product K v of a float32 Tensor (n, c), without centring and degrees; float64."""
         if self._kernel is not None:
             return (self._kernel @ v).double()
         out = torch.empty(v.shape, dtype=torch.float64)
@@ -127,7 +137,7 @@ class KernelOperator:
         """Product L v, float64 Tensor (n, c)."""
         v = self.scaling.unsqueeze(1) * (v - v.mean(0))
         # Products in float32: of entries in [0, 1] they are exact to six digits or so.
-        v = self.scaling.unsqueeze(1) * self._kernel_product(v.float())
+        v = self.scaling.unsqueeze(1) * self.kernel_product(v.float())
         return v - v.mean(0)
 
     def toarray(self):

@@ -121,7 +121,7 @@ BAD_CLUSTERING = {
     "normalize": ["yes", None],
     "start": ["random", None],
     "sigma": [0, -1.0, "mean", None, np.nan],
-    "sigma_scale": [0, -1.0, None],
+    "sigma_scale": [0, -1.0, "median", None],
     "bandwidth": ["median", None, 1.0],
     "patience": [0, -1, 1.5, "auto"],
     "clip_norm": [0, -1.0, "auto"],
@@ -136,6 +136,7 @@ BAD_CLUSTERING = {
     "block_size": [0, 1.5],
     "n_refine": [-1, 1.5, None],
     "inner_tol": [-0.1, None],
+    "max_drift": [-0.1, "none"],
     "max_steps": [0, 1.5, None],
     "count_init": [-1, 1.5, None],
 }

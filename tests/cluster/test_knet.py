@@ -17,6 +17,13 @@ from sklearn_deepcluster import Autoencoder, IdentityAutoencoder, KNet, Stiefel
 from sklearn_deepcluster._engine import Step
 from sklearn_deepcluster.cluster import _kernel_alternation, _knet
 from sklearn_deepcluster.cluster._kernel_alternation import Factor, HSICLoss
+from sklearn_deepcluster.cluster._kernel_width import spectral_width
+from sklearn_deepcluster.cluster._spectral_start import (
+    SpectralStart,
+    modularity,
+    neighbor_graph,
+    normalized_cut,
+)
 from sklearn_deepcluster.kernels import (
     KernelOperator,
     hsic,
@@ -221,7 +228,8 @@ def test_lam_may_change_after_a_fit(moons, tmp_path):
 
 def test_the_hard_phase_is_without_lam(moons):
     X, _ = moons
-    history = quick(lam=1.0, n_refine=2, tol=0.0, max_steps=100).fit(X).history_
+    params = {"n_refine": 2, "tol": 0.0, "max_steps": 100, "max_drift": None}
+    history = quick(lam=1.0, **params).fit(X).history_
     assert len(history["label_change"]) == 2
     assert len(history["reconstruction"]) == len(history["loss"]) - 2
 
@@ -233,7 +241,7 @@ def test_each_phase_can_be_switched_off(moons):
     X, _ = moons
     soft = quick(n_refine=0).fit(X).history_
     assert "label_change" not in soft and len(soft["projector_distance"]) == 1
-    hard = quick(max_iter=0, n_refine=3, tol=0.0).fit(X).history_
+    hard = quick(max_iter=0, n_refine=3, tol=0.0, max_drift=None).fit(X).history_
     assert len(hard["label_change"]) == 3 and len(hard["loss"]) == 3
 
 
@@ -331,6 +339,101 @@ def test_going_on_without_lam_drops_the_decoder(moons):
     knet.set_params(lam=0.0).fit(X)
     assert knet.lam_ == 0.0 and knet.module_.decoder is None
     assert not hasattr(knet, "inverse_transform")
+
+
+# -- drift from the start ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def waves():
+    """Three noisy sine waves, one above the other, in the plane."""
+    random = np.random.RandomState(0)
+    t = random.uniform(0, 2 * np.pi, (3, 120))
+    height = np.sin(t) + 1.3 * np.arange(3)[:, None] + 0.1 * random.randn(3, 120)
+    X = np.stack([t.ravel(), height.ravel()], axis=1)
+    return scale(X).astype(np.float32), np.repeat([0, 1, 2], 120)
+
+
+def test_clusters_that_drift_are_given_up_for_those_of_the_start(waves, monkeypatch):
+    X, y = waves
+    wrong = np.roll(y, 60)
+    monkeypatch.setattr(_kernel_alternation, "rounded", lambda *args: wrong)
+    monkeypatch.setattr(
+        SpectralStart, "chosen", lambda operator, *args, **kwargs: start_of(operator, y)
+    )
+    params = {"max_iter": 0, "n_refine": 5, "max_steps": 600}
+    free, held = (quick(3, max_drift=most, **params).fit(X) for most in (None, 0.01))
+    assert "start_change" not in free.history_
+    assert normalized_mutual_info_score(y, free.labels_) < 0.8
+    assert normalized_mutual_info_score(y, held.labels_) > 0.9
+    assert held.history_["start_change"][-1] < held.history_["start_change"][0]
+
+
+def start_of(operator, labels):
+    graph = neighbor_graph(operator.z)
+    return SpectralStart(labels, graph, modularity(graph, labels))
+
+
+def test_clusters_that_stay_are_kept_as_training_made_them(moons):
+    X, _ = moons
+    free, held = (quick(max_drift=d).fit(X) for d in (None, 0.01))
+    np.testing.assert_array_equal(free.cluster_centers_, held.cluster_centers_)
+    assert "start_change" not in held.history_
+
+
+@pytest.mark.parametrize(("n_clusters", "n_refine"), [(1, 1), (2, 0)])
+def test_nothing_is_held_without_other_clusters_or_the_hard_phase(moons, n_clusters, n_refine):
+    knet = quick(n_clusters, n_refine=n_refine, max_drift=0.0, max_steps=50).fit(moons[0])
+    assert "start_change" not in knet.history_
+
+
+def test_modularity_is_that_of_the_formula(waves):
+    X, y = waves
+    graph = neighbor_graph(torch.from_numpy(X))
+    dense = graph.toarray()
+    np.testing.assert_array_equal(dense, dense.T)
+    degrees, total = dense.sum(1), dense.sum()
+    same = y[:, None] == y
+    expected = ((dense - np.outer(degrees, degrees) / total) * same).sum() / total
+    assert modularity(graph, y) == pytest.approx(expected)
+    assert modularity(graph, np.roll(y, 60)) < modularity(graph, y) - 0.2
+
+
+def test_the_cut_is_the_share_of_the_kernel_that_leaves_clusters(waves):
+    X, y = waves
+    operator = KernelOperator(torch.from_numpy(X), 0.3)
+    kernel = operator._kernel.double().numpy()
+    expected = sum(kernel[np.ix_(y == j, y != j)].sum() / kernel[y == j].sum() for j in range(3))
+    assert normalized_cut(operator, y, 3) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_start_is_the_labels_that_the_kernel_or_the_neighbours_rate_best(waves):
+    X, y = waves
+    operator = KernelOperator(torch.from_numpy(X), 0.1)
+    for by_cut in (True, False):
+        start = SpectralStart.chosen(operator, [np.roll(y, 60), y], 3, by_cut=by_cut)
+        np.testing.assert_array_equal(start.labels, y)
+        assert start.drift(y) == 0.0 and start.drift(np.roll(y, 60)) > 0.2
+
+
+# -- the width by the spectrum -------------------------------------------------------------------
+
+
+def test_the_width_by_the_spectrum_separates_thin_clusters(moons):
+    X, y = moons
+    knet = quick(sigma_scale="auto").fit(X)
+    assert knet.sigma_ < 0.3 * np.median(pdist(X))
+    assert adjusted_rand_score(y, knet.labels_) == 1.0
+
+
+def test_the_width_by_the_spectrum_is_1_where_none_separates():
+    wine = torch.from_numpy(scale(load_wine().data).astype(np.float32))
+    generator = torch.Generator().manual_seed(0)
+    # Narrow kernels have eigenvalues of 1 there, too, of a few remote rows.
+    assert spectral_width(wine, 5.0, 3, generator) == 1.0
+    assert spectral_width(wine, 5.0, 1, generator) == 1.0
+    assert spectral_width(wine[:5], 5.0, 4, generator) == 1.0
+    assert spectral_width(wine, 1e-9, 3, generator) == 1.0
 
 
 # -- subsets -------------------------------------------------------------------------------------

@@ -152,3 +152,28 @@ def test_of_many_rows_a_reference_sample_is_taken_at_most(monkeypatch):
     chosen = spectrum_subset(rows(500, 8), 0.3, torch.Generator().manual_seed(0), n_min=399)
     assert 399 <= len(chosen) <= 400
     assert chosen.max() >= 400
+
+
+def rings_and_a_blob(n):
+    random = np.random.RandomState(0)
+    angle = random.uniform(0, 2 * np.pi, (2, n))
+    rings = np.stack([np.cos(angle), np.sin(angle)], axis=2) * [[[1.0]], [[2.0]]]
+    rings += 0.06 * random.randn(2, n, 2)
+    blob = 0.15 * random.randn(1, n, 2)
+    return torch.from_numpy(np.concatenate([rings, blob]).reshape(-1, 2)).float()
+
+
+def test_eigenvectors_of_a_narrow_kernel_tell_the_clusters():
+    """Two eigenvalues are 1, and the next one, within a cluster, is all but that."""
+    operator = KernelOperator(rings_and_a_blob(350), 0.08)
+    u, values = leading_eigenvectors(operator, 2)
+    exact, vectors = scipy.linalg.eigh(operator.toarray().numpy(), subset_by_index=[1047, 1049])
+    assert 1e-6 < exact[1] - exact[0] < 1e-4
+    np.testing.assert_allclose(values, exact[:0:-1], atol=1e-6)
+    assert projector_distance(u, torch.from_numpy(vectors[:, 1:].copy())) < 0.05
+
+
+def test_degrees_are_summed_in_float64():
+    operator = KernelOperator(rows(2000), 0.8)
+    expected = operator.kernel_product(torch.eye(2000)).sum(1)
+    np.testing.assert_allclose(operator.degrees, expected, rtol=1e-12)
