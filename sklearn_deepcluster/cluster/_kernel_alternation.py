@@ -180,7 +180,7 @@ class HSICSchedule(Schedule):
         """What the clusters are not to drift from; None where they may."""
         estimator = self.estimator
         k = estimator.n_clusters
-        if estimator.max_drift is None or estimator.n_refine == 0 or not 1 < k < len(u):
+        if estimator.drift_tol is None or estimator.n_refine == 0 or not 1 < k < len(u):
             return None
         ways = {(u.shape[1], "kernel"), (u.shape[1], "rows")}
         if estimator.n_vectors is None:

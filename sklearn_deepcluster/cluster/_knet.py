@@ -105,11 +105,11 @@ class KNet(BaseDeepClusterer):
         Hard rounds at most: `update_interval` steps for the clusters that are read from U, then
         U and labels follow. 0 leaves this phase out; it is in the authors' code alone.
 
-    max_drift : float or None
-        Where the clusters at the end have so much less modularity than those of the spectral
-        embedding of the start, the encoder is trained again, from the start, for the latter. The
-        graph is that of the 10 nearest neighbours at the start. None leaves the clusters as they
-        are, as in the paper and its code; so does ``n_refine=0``.
+    drift_tol : float or None
+        Where the clusters at the end have lost more than this fraction of the modularity of those
+        of the spectral embedding of the start, the encoder is trained again, from the start, for
+        the latter. The graph is that of the 10 nearest neighbours at the start. None leaves the
+        clusters as they are, as in the paper and its code; so does ``n_refine=0``.
 
     update_interval : int
         Optimisation steps between two looks at the convergence.
@@ -146,6 +146,10 @@ class KNet(BaseDeepClusterer):
 
     Attributes
     ----------
+    initial_labels_ : ndarray of shape (n_samples,)
+        The clusters of the spectral embedding of the start; not there with ``drift_tol=None`` or
+        ``n_refine=0``, and with `warm_start`.
+
     cluster_centers_ : ndarray of shape (n_clusters, n_components)
         Centres in the embedding, by k-means.
 
@@ -163,7 +167,7 @@ class KNet(BaseDeepClusterer):
         Per `update_interval` steps: "loss", "hsic" (with U as it was), with `lam`
         "reconstruction"; where U has followed "projector_distance" and "spectral_hsic" (the
         sum of its eigenvalues), in the hard phase "label_change"; where the clusters had
-        drifted (see `max_drift`), "start_change", the fraction of labels that differ from the
+        drifted (see `drift_tol`), "start_change", the fraction of labels that differ from the
         start; and "pretraining_loss" of the representation.
 
     loss_ : float
@@ -216,7 +220,7 @@ class KNet(BaseDeepClusterer):
         "block_size": [*POSITIVE_INT, None],
         "max_iter": [Interval(numbers.Integral, 0, None, closed="left")],
         "n_refine": [Interval(numbers.Integral, 0, None, closed="left")],
-        "max_drift": [Interval(numbers.Real, 0, None, closed="left"), None],
+        "drift_tol": [Interval(numbers.Real, 0, None, closed="left"), None],
         "update_interval": POSITIVE_INT,
         "inner_tol": [Interval(numbers.Real, 0, None, closed="left")],
         "max_steps": POSITIVE_INT,
@@ -240,7 +244,7 @@ class KNet(BaseDeepClusterer):
         block_size=None,
         max_iter=1,
         n_refine=9,
-        max_drift=0.01,
+        drift_tol=0.01,
         update_interval=50,
         inner_tol=0.15,
         max_steps=2000,
@@ -275,7 +279,7 @@ class KNet(BaseDeepClusterer):
         self.block_size = block_size
         self.max_iter = max_iter
         self.n_refine = n_refine
-        self.max_drift = max_drift
+        self.drift_tol = drift_tol
         self.update_interval = update_interval
         self.inner_tol = inner_tol
         self.max_steps = max_steps
@@ -357,7 +361,7 @@ class KNet(BaseDeepClusterer):
         z = task.embed()
         if last is None:
             labels, centers = task.start.clusters(z)
-            if schedule.start and schedule.start.drift(labels.numpy()) > self.max_drift:
+            if schedule.start and schedule.start.drift(labels.numpy()) > self.drift_tol:
                 first.restore()
                 held = HeldSchedule(task, schedule.start.labels, centers)
                 v = hsic_factor(held.indicator(), operator.scaling).float()
@@ -372,7 +376,10 @@ class KNet(BaseDeepClusterer):
         else:
             centers = kmeans_from(last, z, task.head)
         head = {"cluster_centers_": centers.to(task.trainer.device)}
-        return Outcome(head, history, {"sigma_": sigma, "lam_": float(self.lam)})
+        attributes = {"sigma_": sigma, "lam_": float(self.lam)}
+        if schedule.start:
+            attributes["initial_labels_"] = schedule.start.labels
+        return Outcome(head, history, attributes)
 
     def _last_labels(self, task):
         """Labels of the last fit, where this one goes on from it."""

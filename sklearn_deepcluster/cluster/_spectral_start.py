@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
 from sklearn.neighbors import kneighbors_graph
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule
 from sklearn_deepcluster.cluster._dekm import label_change
+from sklearn_deepcluster.cluster._moves import modularity, shared_edges
 from sklearn_deepcluster.cluster._start import kmeans_from
 from sklearn_deepcluster.kernels import cluster_indicator
 from sklearn_deepcluster.losses import squared_distances
@@ -37,17 +39,9 @@ def rounded(u, values, rounding, n_clusters, seed):
 
 
 def neighbor_graph(z):
-    """Symmetric graph of the nearest neighbours of the rows of z (n, e), sparse (n, n)."""
-    graph = kneighbors_graph(z.numpy(), min(_N_NEIGHBORS, len(z) - 1))
-    return (graph + graph.T).tocoo()
-
-
-def modularity(graph, labels):
-    """Share of the edges within clusters, less that of a random graph of the same degrees."""
-    degrees = np.bincount(graph.row, weights=graph.data)
-    total = graph.data.sum()
-    within = graph.data[labels[graph.row] == labels[graph.col]].sum() / total
-    return float(within - np.square(np.bincount(labels, weights=degrees) / total).sum())
+    """Edges of the nearest neighbours of the rows of z (n, e): symmetric, of sum 1."""
+    count = min(_N_NEIGHBORS, len(z) - 1)
+    return shared_edges(csr_array(kneighbors_graph(z.numpy(), count)) / count)
 
 
 def normalized_cut(operator, labels, n_clusters):
@@ -79,8 +73,9 @@ class SpectralStart(NamedTuple):
         return cls(labels, graph, modularity(graph, labels))
 
     def drift(self, labels):
-        """Modularity that these labels have less than those of the start."""
-        return self.modularity - modularity(self.graph, labels)
+        """Which fraction of the modularity of the start these labels have less."""
+        lost = self.modularity - modularity(self.graph, labels)
+        return lost / max(abs(self.modularity), 1e-12)
 
 
 class HeldSchedule(Schedule):

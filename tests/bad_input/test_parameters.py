@@ -136,7 +136,7 @@ BAD_CLUSTERING = {
     "block_size": [0, 1.5],
     "n_refine": [-1, 1.5, None],
     "inner_tol": [-0.1, None],
-    "max_drift": [-0.1, "none"],
+    "drift_tol": [-0.1, "none"],
     "max_steps": [0, 1.5, None],
     "count_init": [-1, 1.5, None],
 }

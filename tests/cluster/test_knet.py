@@ -228,7 +228,7 @@ def test_lam_may_change_after_a_fit(moons, tmp_path):
 
 def test_the_hard_phase_is_without_lam(moons):
     X, _ = moons
-    params = {"n_refine": 2, "tol": 0.0, "max_steps": 100, "max_drift": None}
+    params = {"n_refine": 2, "tol": 0.0, "max_steps": 100, "drift_tol": None}
     history = quick(lam=1.0, **params).fit(X).history_
     assert len(history["label_change"]) == 2
     assert len(history["reconstruction"]) == len(history["loss"]) - 2
@@ -241,7 +241,7 @@ def test_each_phase_can_be_switched_off(moons):
     X, _ = moons
     soft = quick(n_refine=0).fit(X).history_
     assert "label_change" not in soft and len(soft["projector_distance"]) == 1
-    hard = quick(max_iter=0, n_refine=3, tol=0.0, max_drift=None).fit(X).history_
+    hard = quick(max_iter=0, n_refine=3, tol=0.0, drift_tol=None).fit(X).history_
     assert len(hard["label_change"]) == 3 and len(hard["loss"]) == 3
 
 
@@ -362,7 +362,7 @@ def test_clusters_that_drift_are_given_up_for_those_of_the_start(waves, monkeypa
         SpectralStart, "chosen", lambda operator, *args, **kwargs: start_of(operator, y)
     )
     params = {"max_iter": 0, "n_refine": 5, "max_steps": 600}
-    free, held = (quick(3, max_drift=most, **params).fit(X) for most in (None, 0.01))
+    free, held = (quick(3, drift_tol=most, **params).fit(X) for most in (None, 0.01))
     assert "start_change" not in free.history_
     assert normalized_mutual_info_score(y, free.labels_) < 0.8
     assert normalized_mutual_info_score(y, held.labels_) > 0.9
@@ -376,14 +376,14 @@ def start_of(operator, labels):
 
 def test_clusters_that_stay_are_kept_as_training_made_them(moons):
     X, _ = moons
-    free, held = (quick(max_drift=d).fit(X) for d in (None, 0.01))
+    free, held = (quick(drift_tol=d).fit(X) for d in (None, 0.01))
     np.testing.assert_array_equal(free.cluster_centers_, held.cluster_centers_)
     assert "start_change" not in held.history_
 
 
 @pytest.mark.parametrize(("n_clusters", "n_refine"), [(1, 1), (2, 0)])
 def test_nothing_is_held_without_other_clusters_or_the_hard_phase(moons, n_clusters, n_refine):
-    knet = quick(n_clusters, n_refine=n_refine, max_drift=0.0, max_steps=50).fit(moons[0])
+    knet = quick(n_clusters, n_refine=n_refine, drift_tol=0.0, max_steps=50).fit(moons[0])
     assert "start_change" not in knet.history_
 
 
