@@ -258,7 +258,8 @@ def test_labels_are_those_of_the_refresh_that_stopped_it(frozen, blobs, spy, emb
 
 def test_history_has_its_keys_and_lengths(frozen, blobs):
     dec = quick(frozen).fit(blobs[0])
-    assert set(dec.history_) == {"loss", "kl", "label_change", "pretraining_loss"}
+    terms = {"loss", "kl", "label_change", "modularity", "pretraining_loss"}
+    assert set(dec.history_) == terms
     assert len(dec.history_["loss"]) == len(dec.history_["kl"]) == dec.n_iter_ == 6
     assert len(dec.history_["label_change"]) == 5
     assert dec.history_["loss"] == dec.history_["kl"]

@@ -29,6 +29,7 @@ def test_history_holds_both_terms_and_their_weighted_sum(frozen, blobs):
         "kl",
         "reconstruction",
         "label_change",
+        "modularity",
         "pretraining_loss",
     }
     kl, error = np.array(idec.history_["kl"]), np.array(idec.history_["reconstruction"])
