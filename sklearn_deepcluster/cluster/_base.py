@@ -79,11 +79,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         number of features; their forward gives the embedding, or a tuple of it and of
         intermediate outputs.
 
-    init : {"k-means", "ac-gdl", "ac-pic", "ac-mod"}, array-like or clusterer
+    init : {"k-means", "ac-gdl", "ac-pic", "ac-mod", "auto"}, array-like or clusterer
         Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
-        degree linkage, path integral or modularity, centres of shape
-        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
-        seed if it has none.
+        degree linkage, path integral or modularity ("auto": by modularity, of the embedding or, if
+        that is clearer, of X itself), centres of shape (n_clusters, n_components), or a clusterer,
+        which is cloned and given `n_clusters`, and a seed if it has none.
 
     max_epochs : int
         Passes over the data in the clustering phase, at most.

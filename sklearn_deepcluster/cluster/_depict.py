@@ -28,7 +28,7 @@ from sklearn_deepcluster.cluster._softmax import (
 from sklearn_deepcluster.cluster._start import nearest_mean_softmax
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.losses import target_distribution
-from sklearn_deepcluster.representation import ConvAutoencoder
+from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
@@ -47,17 +47,20 @@ class DEPICT(BaseDeepClusterer):
         ``ConvAutoencoder(n_components=32, filters=(50, 50), kernel_sizes=(4, 5),
         activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
         hidden_weight=0.1, max_epochs=10, min_steps=1500, batch_size=128)``, but for its 32
-        components, of which the paper has n_clusters. For tables take an ``Autoencoder`` with all
-        but `filters` and `kernel_sizes`. It is cloned and trained; a fitted one in
+        components, of which the paper has n_clusters; of flat rows an ``Autoencoder`` with all but
+        `filters` and `kernel_sizes` (set as ``autoencoder__...`` before X is known, the parameters
+        are those of the former). It is cloned and trained; a fitted one in
         ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here. Its noise and its ``hidden_weight`` also hold in the clustering phase;
         ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
 
-    init : {"ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer
-        Initial clustering of the embedding: ``GraphAgglomerative`` by modularity, degree linkage
-        or path integral, k-means with 20 starts, centres of shape (n_clusters, n_components), or a
-        clusterer, which is cloned and given `n_clusters`, and a seed if it has none.
+    init : {"auto", "ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer
+        Initial clustering of the embedding: ``GraphAgglomerative`` by modularity ("auto": or that
+        of X itself, where that is nearer by a third to the largest modularity there can be), degree
+        linkage or path integral, k-means with 20 starts, centres of shape
+        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
+        seed if it has none.
 
     lam : float
         Weight of the reconstruction error (in units of the scale) relative to the cross-entropy. 0,
@@ -149,7 +152,7 @@ class DEPICT(BaseDeepClusterer):
         n_clusters=8,
         *,
         autoencoder=None,
-        init="ac-mod",
+        init="auto",
         lam=1.0,
         target="square",
         prior=None,
@@ -245,19 +248,20 @@ class DEPICT(BaseDeepClusterer):
         return self.fit(X, y).labels_
 
     def _default_network(self, sample_shape):
-        return ConvAutoencoder(
-            n_components=32,
-            filters=(50, 50),
-            kernel_sizes=(4, 5),
-            activation="leaky_relu",
-            embedding_activation="tanh",
-            noise=0.1,
-            noise_kind="dropout",
-            hidden_weight=0.1,
-            max_epochs=10,
-            min_steps=1500,
-            batch_size=128,
-        )
+        shared = {
+            "n_components": 32,
+            "activation": "leaky_relu",
+            "embedding_activation": "tanh",
+            "noise": 0.1,
+            "noise_kind": "dropout",
+            "hidden_weight": 0.1,
+            "max_epochs": 10,
+            "min_steps": 1500,
+            "batch_size": 128,
+        }
+        if sample_shape is not None and len(sample_shape) == 1:
+            return Autoencoder(**shared)
+        return ConvAutoencoder(filters=(50, 50), kernel_sizes=(4, 5), **shared)
 
     def _check(self, given):
         self._prior()

@@ -54,7 +54,6 @@ def _literal(n):
             "update_interval": steps,
             "max_steps": steps,
             "inner_tol": 0.0,
-            "drift_tol": None,
         },
         source="KNet repository, with orthonormal indicators and one state of Adam",
     )
