@@ -17,6 +17,7 @@ from sklearn_deepcluster.nn import AutoencoderModule
 from tests.cluster.conftest import start_from
 
 QUICK = {"max_epochs": 8, "min_steps": 0, "batch_size": 30, "lr": 5e-3, "tol": 0.0}
+QUICK["drift_tol"] = None
 
 
 def quick(autoencoder, **params):

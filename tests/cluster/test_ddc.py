@@ -40,6 +40,7 @@ def small_encoder(**params):
 
 def quick(encoder=None, n_clusters=3, **params):
     defaults = {"init": None, "max_epochs": 5, "min_steps": 30, "batch_size": 30, "lr": 1e-2}
+    defaults["drift_tol"] = None
     return DDC(
         n_clusters,
         encoder=encoder or small_encoder(),

@@ -28,10 +28,14 @@ from tests.cluster.conftest import small_autoencoder
 DENOISING = {"noise": 0.1, "noise_kind": "dropout", "hidden_weight": 0.1}
 
 
+# Neither the calm of the labels nor their drift ends the training.
+_FREE = {"tol": 0.0, "drift_tol": None}
+
+
 def quick(autoencoder, n_clusters=3, **params):
     defaults = {"warm_up_epochs": 2, "max_epochs": 4, "min_steps": 0, "batch_size": 30}
     return DEPICT(
-        n_clusters, autoencoder=autoencoder, random_state=0, **(defaults | {"tol": 0.0} | params)
+        n_clusters, autoencoder=autoencoder, random_state=0, **(defaults | _FREE | params)
     )
 
 

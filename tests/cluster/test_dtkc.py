@@ -27,6 +27,7 @@ from sklearn_deepcluster.nn import Exposing
 from tests.cluster.conftest import small_autoencoder
 
 SHORT = {"init": None, "max_epochs": 4, "min_steps": 40, "batch_size": 30, "lr": 1e-2}
+SHORT["drift_tol"] = None
 
 
 def quick(encoder=None, cls=DTKC, **params):

@@ -11,6 +11,7 @@ QUICK = {
     "min_steps": 0,
     "update_interval": 5,
     "tol": 0.0,
+    "drift_tol": None,
     "batch_size": 30,
     "lr": 2e-3,
     "precision": "float32",
@@ -29,7 +30,6 @@ def test_history_holds_both_terms_and_their_weighted_sum(frozen, blobs):
         "kl",
         "reconstruction",
         "label_change",
-        "modularity",
         "pretraining_loss",
     }
     kl, error = np.array(idec.history_["kl"]), np.array(idec.history_["reconstruction"])

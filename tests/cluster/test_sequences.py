@@ -56,6 +56,7 @@ def padded(X, length=LONGEST):
 
 def quick(cls=RDDC, encoder=None, n_layers=1, **params):
     defaults = {"init": None, "max_epochs": 4, "min_steps": 40, "batch_size": 30, "lr": 2e-2}
+    defaults["drift_tol"] = None
     if encoder is None:
         encoder = GRUEncoder(hidden_size=6, n_layers=n_layers, n_components=8)
     return cls(3, encoder=encoder, random_state=0, **(defaults | params))
