@@ -26,7 +26,6 @@ from sklearn_deepcluster.losses import ReconstructionLoss
 from tests._instances import assert_same_fit
 from tests.cluster.conftest import small_autoencoder
 
-
 # Neither the calm of the labels nor their drift ends the training.
 _FREE = {"tol": 0.0, "drift_tol": None}
 
