@@ -1,9 +1,17 @@
-"""Command line of the benchmarks: list, run, table, compare, best, restarts."""
+"""Command line of the benchmarks: list, run, table, compare, start, best, restarts."""
 
 import argparse
 import ast
 
-from sklearn_deepcluster.benchmarks import _records, best, compare, restarts, run, table
+from sklearn_deepcluster.benchmarks import (
+    _records,
+    best,
+    compare,
+    restarts,
+    run,
+    start,
+    table,
+)
 from sklearn_deepcluster.benchmarks._data import SOURCES
 from sklearn_deepcluster.benchmarks._run import chosen
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
@@ -57,6 +65,14 @@ def _parser():
     command.add_argument("--score", choices=("acc", "nmi", "nmi_geometric", "ari"), default="nmi")
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.set_defaults(command=_compare)
+    _add_out(command)
+
+    command = commands.add_parser("start", help="where methods ended and where they started")
+    command.add_argument("methods", metavar="METHOD[,METHOD...]", type=lambda s: s.split(","))
+    command.add_argument("datasets", metavar="DATASET[,DATASET...]", type=lambda s: s.split(","))
+    command.add_argument("--score", choices=("acc", "nmi", "nmi_geometric", "ari"), default="nmi")
+    command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
+    command.set_defaults(command=_start)
     _add_out(command)
 
     command = commands.add_parser("best", help="the run with the least loss, and all runs")
@@ -152,6 +168,11 @@ def _best(args, parser):
 def _compare(args, parser):
     _check_known(args, parser)
     print(compare(args.methods, args.datasets, args.out, args.format, score=args.score))
+
+
+def _start(args, parser):
+    _check_known(args, parser)
+    print(start(args.methods, args.datasets, args.out, args.format, score=args.score))
 
 
 def _restarts(args, parser):

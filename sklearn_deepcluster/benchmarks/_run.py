@@ -222,6 +222,11 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "representation_parameters": parameters(fitted.representation) if fitted else None,
         "n_labels": int((known["y"] >= 0).sum()) if known else None,
     }
+    start = getattr(last, "initial_labels_", None)
+    if start is not None and start.min() >= 0:
+        record["scores_start"] = _scores(data.y, start)
+        # Where clusters are matched as well as can be.
+        record["changed"] = 1.0 - float(unsupervised_accuracy(start, labels))
     if data.X_test is not None:
         X_test = data.scaled("X_test", settings.factor, form)
         record["scores_test"] = _scores(data.y_test, estimator.predict(X_test))

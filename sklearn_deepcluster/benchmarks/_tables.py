@@ -169,6 +169,55 @@ def compare(methods, datasets, records_dir=None, format="markdown", *, score="nm
     return _RENDER[format](f"{name}, mean over the seeds (their number)", head, rows)
 
 
+def start(methods, datasets, records_dir=None, format="markdown", *, score="nmi"):
+    """Render where methods ended beside where they started, defaults only, one row per data set.
+
+    Parameters
+    ----------
+    methods, datasets : list of str
+        Names of recipes, the columns, and of data sets, the rows.
+    records_dir : path-like, default=None
+        Folder of the records; None is that of ``python -m sklearn_deepcluster.benchmarks``.
+    format : {"markdown", "rst"}, default="markdown"
+    score : {"acc", "nmi", "nmi_geometric", "ari"}, default="nmi"
+
+    Returns
+    -------
+    text : str
+        "start -> end (changed)", means over the seeds of the records that know their start, the
+        last the share of the samples that changed their cluster; and the mean gain of each method.
+    """
+    groups = {}
+    for record in read_records(default_folder() if records_dir is None else records_dir):
+        asked = (record["config"], record["asked"]) == ("default", _NOTHING_ASKED)
+        if asked and "scores_start" in record:
+            ends = [record[part][score] for part in ("scores_start", "scores")]
+            key = record["dataset"], record["method"]
+            groups.setdefault(key, []).append((*ends, record["changed"]))
+    rows, gains = [], {method: [] for method in methods}
+    for dataset in datasets:
+        cells = [dataset]
+        for method in methods:
+            runs = groups.get((dataset, method))
+            if runs is None:
+                cells.append("-")
+                continue
+            first, last, changed = (statistics.fmean(column) for column in zip(*runs, strict=True))
+            gains[method].append(last - first)
+            cells.append(f"{_short(first)} → {_short(last)} ({changed:.0%})")
+        rows.append(cells)
+    mean = [f"{statistics.fmean(g):+.3f}" if (g := gains[method]) else "-" for method in methods]
+    rows.append(["mean gain", *mean])
+    recipes = all_recipes()
+    head = ("data", *(recipes[method].title for method in methods))
+    name = {"nmi_geometric": "NMI (geometric)"}.get(score, score.upper())
+    return _RENDER[format](f"{name}, start → end (samples that changed)", head, rows)
+
+
+def _short(value):
+    return f"{value:.3f}".removeprefix("0")
+
+
 def best(methods, datasets, records_dir=None, format="markdown", *, score="acc", config="default"):
     """Render what to expect of the run with the least loss, as the tensor kernel thesis does.
 

@@ -10,7 +10,16 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_deepcluster import DEC
 from sklearn_deepcluster.benchmarks import __main__ as command
-from sklearn_deepcluster.benchmarks import _run, best, compare, recipes, restarts, run, table
+from sklearn_deepcluster.benchmarks import (
+    _run,
+    best,
+    compare,
+    recipes,
+    restarts,
+    run,
+    start,
+    table,
+)
 from sklearn_deepcluster.benchmarks._data import Data, Source, load
 from sklearn_deepcluster.benchmarks._records import write_record
 from sklearn_deepcluster.benchmarks._run import some_labels
@@ -380,6 +389,22 @@ def test_compare_puts_methods_side_by_side(tmp_path):
     assert digits == "| digits | - | - |"
     acc = compare(["dec"], ["usps"], tmp_path, "rst", score="acc")
     assert "- 0.750 ± 0.071 (2)" in acc
+
+
+def test_start_shows_where_methods_come_from_and_what_they_gain(tmp_path):
+    asked = {"device": "auto", "precision": "auto"}
+    runs = [record(seed=s, acc=0.8 + s / 10, asked=asked, config="default") for s in (0, 1)]
+    for one in runs:
+        one |= {"scores_start": dict.fromkeys(one["scores"], 0.72), "changed": 0.25}
+    unknown = record("idec", asked=asked, config="default")
+    write(tmp_path, *runs, unknown)
+    *_, head, _, usps, digits, gain = start(["dec", "idec"], ["usps", "digits"], tmp_path).split(
+        "\n"
+    )
+    assert head == "| data | DEC | IDEC |"
+    assert usps == "| usps | .720 → .750 (25%) | - |"
+    assert digits == "| digits | - | - |"
+    assert gain == "| mean gain | +0.030 | - |"
 
 
 def test_best_is_the_run_with_the_least_loss(tmp_path, capsys):
