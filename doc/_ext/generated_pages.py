@@ -5,6 +5,7 @@ Written to ``doc/generated`` before Sphinx looks for sources:
 - ``api_<room>.rst``: one page per room, from its ``__all__``;
 - ``estimators.inc``: the table of estimators, from discovery;
 - ``reproduction.inc``: the tables of the committed records;
+- ``start.inc``: where methods ended beside where they started, of these records;
 - ``changelog.inc``: the changelog.
 
 A new method therefore needs no edit here.
@@ -142,6 +143,12 @@ def reproduction_tables():
     return ("\n\n".join(filter(None, parts)) or "There are no records yet.") + "\n"
 
 
+def start_table():
+    """Start and end of the methods and data sets whose committed records know both."""
+    benchmarks = importlib.import_module(f"{PACKAGE}.benchmarks")
+    return benchmarks.start(format="rst") + "\n"
+
+
 def changelog(text):
     """The Markdown changelog without its title, in reStructuredText."""
     text = re.sub(r"`([^`]+)`", r"``\1``", text.partition("\n")[2])
@@ -171,6 +178,7 @@ def write_pages(app, config):
     write(folder / "api.inc", "\n".join(toctree) + "\n")
     write(folder / "estimators.inc", estimator_table())
     write(folder / "reproduction.inc", reproduction_tables())
+    write(folder / "start.inc", start_table())
     changes = Path(app.srcdir).parent / "CHANGELOG.md"
     write(folder / "changelog.inc", changelog(changes.read_text(encoding="utf-8")))
 

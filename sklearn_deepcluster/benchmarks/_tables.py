@@ -169,13 +169,13 @@ def compare(methods, datasets, records_dir=None, format="markdown", *, score="nm
     return _RENDER[format](f"{name}, mean over the seeds (their number)", head, rows)
 
 
-def start(methods, datasets, records_dir=None, format="markdown", *, score="nmi"):
+def start(methods=None, datasets=None, records_dir=None, format="markdown", *, score="nmi"):
     """Render where methods ended beside where they started, defaults only, one row per data set.
 
     Parameters
     ----------
-    methods, datasets : list of str
-        Names of recipes, the columns, and of data sets, the rows.
+    methods, datasets : list of str, default=None
+        Names of recipes, the columns, and of data sets, the rows; None are those with records.
     records_dir : path-like, default=None
         Folder of the records; None is that of ``python -m sklearn_deepcluster.benchmarks``.
     format : {"markdown", "rst"}, default="markdown"
@@ -194,6 +194,11 @@ def start(methods, datasets, records_dir=None, format="markdown", *, score="nmi"
             ends = [record[part][score] for part in ("scores_start", "scores")]
             key = record["dataset"], record["method"]
             groups.setdefault(key, []).append((*ends, record["changed"]))
+    recipes = all_recipes()
+    if methods is None:
+        methods = [name for name in recipes if any(name == method for _, method in groups)]
+    if datasets is None:
+        datasets = [name for name in SOURCES if any(name == dataset for dataset, _ in groups)]
     rows, gains = [], {method: [] for method in methods}
     for dataset in datasets:
         cells = [dataset]
@@ -208,7 +213,6 @@ def start(methods, datasets, records_dir=None, format="markdown", *, score="nmi"
         rows.append(cells)
     mean = [f"{statistics.fmean(g):+.3f}" if (g := gains[method]) else "-" for method in methods]
     rows.append(["mean gain", *mean])
-    recipes = all_recipes()
     head = ("data", *(recipes[method].title for method in methods))
     name = {"nmi_geometric": "NMI (geometric)"}.get(score, score.upper())
     return _RENDER[format](f"{name}, start → end (samples that changed)", head, rows)

@@ -405,6 +405,7 @@ def test_start_shows_where_methods_come_from_and_what_they_gain(tmp_path):
     assert usps == "| usps | .720 → .750 (25%) | - |"
     assert digits == "| digits | - | - |"
     assert gain == "| mean gain | +0.030 | - |"
+    assert "| data | DEC |" in start(records_dir=tmp_path)
 
 
 def test_best_is_the_run_with_the_least_loss(tmp_path, capsys):
