@@ -165,7 +165,7 @@ def planned(n_samples, **params):
     """What DEC asks the engine to do for so many rows: (rounds, steps a round, steps in all)."""
     plan = {}
 
-    def train(objective, *, rounds, batches, schedule):
+    def train(objective, *, rounds, batches, schedule, assign):
         plan.update(rounds=rounds, **batches.keywords)
         return []
 

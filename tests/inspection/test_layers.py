@@ -383,7 +383,8 @@ def test_without_a_trace_there_is_nothing_to_draw(blobs):
 
 def test_every_term_has_its_curve(dtkc):
     display = LossCurvesDisplay.from_estimator(dtkc)
-    assert list(display.lines_) == ["loss", "separation", "spread", "corners", "companion"]
+    terms = ["loss", "separation", "spread", "corners", "companion", "modularity"]
+    assert list(display.lines_) == terms
     for ax, (term, lines) in zip(display.axes_, display.lines_.items(), strict=True):
         assert ax.get_title() == term and ax.get_xlabel() == "epoch"
         (line,) = lines
@@ -395,7 +396,7 @@ def test_every_term_has_its_curve(dtkc):
 def test_several_clusterers_share_the_axes(dtkc, images):
     ddc = DDC(3, encoder=CONV, **SHORT).fit(images)
     display = LossCurvesDisplay.from_estimator({"without": ddc, "with": dtkc})
-    assert len(display.axes_) == 5
+    assert len(display.axes_) == 6
     assert [line.get_label() for line in display.lines_["loss"]] == ["without", "with"]
     assert [line.get_label() for line in display.lines_["companion"]] == ["with"]
     assert display.lines_["companion"][0].get_color() == display.lines_["loss"][1].get_color()
