@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).resolve().parent.parent
 # What the libraries may use of the processor, told to each of them.
 INSTRUCTIONS = {
@@ -40,14 +42,21 @@ RUNS = (
 LEVELS = [sorted({run[i] for run in RUNS}, key=str) for i in range(len(FACTORS))]
 
 
+def lacks(instructions):
+    """Whether the processor has less: torch would die of what it is told to use all the same."""
+    here = torch.backends.cpu.get_cpu_capability()
+    return instructions == "avx512" and here != "AVX512"
+
+
 def environment(run):
-    """Environment of one run."""
+    """Environment of one run; what the processor lacks is not asked for."""
     precision, instructions, threads, _, _ = run
     known = {name for settings in INSTRUCTIONS.values() for name in settings}
     kept = {name: value for name, value in os.environ.items() if name not in known}
+    asked = {} if lacks(instructions) else INSTRUCTIONS[instructions]
     return (
         kept
-        | INSTRUCTIONS[instructions]
+        | asked
         | {
             "SKLEARN_DEEPCLUSTER_PRECISION": precision,
             "OMP_NUM_THREADS": str(threads),
@@ -94,6 +103,7 @@ def main(argv=None):
         status, last, seconds = perform(run, args.seed, logs / f"{i}.log", more)
         red |= status != 0
         settings = ", ".join(f"{f} {v}" for f, v in zip(FACTORS, run, strict=True))
+        settings += " (not of this processor: all it has)" if lacks(run[1]) else ""
         print(
             f"{i}: {settings}: {'red' if status else 'green'}, {seconds:.0f} s; {last}", flush=True
         )
