@@ -18,7 +18,7 @@ def test_tables_are_those_of_the_records(dataset):
 
 def test_the_comparison_is_that_of_the_records():
     methods = "k-means spectral umap-kmeans umap-mixture graph-modularity dekm depict".split()
-    datasets = "digits usps mnist-test coil20".split()
+    datasets = "digits usps mnist-test coil20 cmu-pie".split()
     assert compare(methods, datasets, ROOT / "doc" / "records") in (ROOT / "README.md").read_text()
 
 

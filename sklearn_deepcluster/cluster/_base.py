@@ -126,8 +126,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         Cluster of each training sample; equals ``predict`` of the training data.
 
     initial_labels_ : ndarray of shape (n_samples,)
-        The clusters that `init` found, -1 for samples that it was not given; not there without
-        `init` and with `warm_start`.
+        The clusters that the method started from; -1 for samples in which none were looked for, as
+        without a start and with `warm_start`.
 
     cluster_centers_ : ndarray of shape (n_clusters, n_components)
         Centres in the embedding.
@@ -368,11 +368,10 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             "scale_": first.standard.scale,
             "n_components_": first.n_components,
             "embedding_variance_": variance,
+            "initial_labels_": _initial_labels(task),
             **head,
             **outcome.attributes,
         }
-        if task.start.labels is not None and hasattr(self, "init"):
-            fitted["initial_labels_"] = task.start.labels.cpu().numpy()
         return Run(fitted, scatter=_mean_gap(z, head["cluster_centers_"]) / variance)
 
     def _best_run(self, runs):
@@ -513,6 +512,12 @@ class FittedHead(dict):
 
 # Fitted attributes that tell of the samples alone: they stay when a fit goes on.
 _OF_SAMPLES = ("n_features_in_", "sample_shape_", "feature_names_in_")
+
+
+def _initial_labels(task):
+    if task.start.labels is None:
+        return np.full(len(task.rows), -1)
+    return task.start.labels.cpu().numpy()
 
 
 def _mean_gap(z, centers):

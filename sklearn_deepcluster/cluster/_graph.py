@@ -111,8 +111,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
     algorithm : {"auto", "exact", "approximate"}, default="auto"
         Search of the neighbours in ``fit``. "approximate" needs the package faiss
-        (``pip install "sklearn-deepcluster[neighbors]"``) and finds about 98 of 100; "auto" is
-        that above 20,000 samples of more than 15 features where the package is installed.
+        (``pip install "sklearn-deepcluster[neighbors]"``) and finds nearly all; "auto" is that
+        above 20,000 samples of more than 15 features where the package is installed.
 
     n_jobs : int, default=None
         Jobs of the neighbour search.

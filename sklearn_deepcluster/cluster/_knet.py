@@ -147,7 +147,7 @@ class KNet(BaseDeepClusterer):
     Attributes
     ----------
     initial_labels_ : ndarray of shape (n_samples,)
-        The clusters of the spectral embedding of the start; not there with ``drift_tol=None`` or
+        The clusters of the spectral embedding of the start; -1 with ``drift_tol=None`` or
         ``n_refine=0``, and with `warm_start`.
 
     cluster_centers_ : ndarray of shape (n_clusters, n_components)
@@ -377,8 +377,8 @@ class KNet(BaseDeepClusterer):
             centers = kmeans_from(last, z, task.head)
         head = {"cluster_centers_": centers.to(task.trainer.device)}
         attributes = {"sigma_": sigma, "lam_": float(self.lam)}
-        if schedule.start:
-            attributes["initial_labels_"] = schedule.start.labels
+        none = np.full(len(task.rows), -1)
+        attributes["initial_labels_"] = schedule.start.labels if schedule.start else none
         return Outcome(head, history, attributes)
 
     def _last_labels(self, task):

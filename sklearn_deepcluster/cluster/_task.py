@@ -158,7 +158,8 @@ class Task:
         **options : dict
             See :class:`~sklearn_deepcluster._engine.Trainer`.
         """
-        if assign is not None and self.drift_tol is not None:
+        watchable = len(self.rows) > max(2, self.start.n_clusters)
+        if assign is not None and self.drift_tol is not None and watchable:
             schedule = [*schedule, DriftWatch(self, assign, self.drift_tol)]
         module = self.module
         if self.companion is not None:
