@@ -70,9 +70,10 @@ class DEPICT(BaseDeepClusterer):
         Targets: "square" sharpens as DEC does, which the authors' code computes; "sqrt" only
         balances, Eq. 7 as printed.
 
-    prior : array-like of shape (n_clusters,)
+    prior : array-like of shape (n_clusters,) or "start"
         Expected shares of the clusters in any order: the largest belongs to the largest initial
-        cluster, and so on. None is uniform.
+        cluster, and so on. "start" takes the shares of the initial clusters. None is uniform, as
+        published, and draws clusters of unequal size towards equal ones.
 
     semi_supervised : bool
         Use the labels that ``fit(X, y)`` is given: rows with y = -1 are unlabelled, the others
@@ -141,7 +142,7 @@ class DEPICT(BaseDeepClusterer):
         **BaseDeepClusterer._parameter_constraints,
         "lam": [Interval(numbers.Real, 0, None, closed="left")],
         "target": [StrOptions({"square", "sqrt"})],
-        "prior": ["array-like", None],
+        "prior": ["array-like", StrOptions({"start"}), None],
         "semi_supervised": ["boolean"],
         "warm_up_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
     }
@@ -270,8 +271,8 @@ class DEPICT(BaseDeepClusterer):
         return known_classes(given.y, len(given.samples), self.n_clusters)
 
     def _prior(self):
-        """The prior as float32 Tensor (k,) of sum 1, or None."""
-        if self.prior is None:
+        """A given prior as float32 Tensor (k,) of sum 1, or None."""
+        if self.prior is None or isinstance(self.prior, str):
             return None
         prior = check_array(self.prior, ensure_2d=False, dtype=np.float64, input_name="prior")
         if prior.shape != (self.n_clusters,) or prior.min() <= 0:
@@ -321,9 +322,13 @@ class DEPICT(BaseDeepClusterer):
     def _ranked_prior(self, labels, device):
         """The prior in the order of the clusters: the largest share for the largest cluster."""
         prior = self._prior()
+        sizes = torch.bincount(labels, minlength=self.n_clusters)
+        if isinstance(self.prior, str):
+            sizes = sizes.clamp(min=1).float()  # an empty cluster may come back
+            return (sizes / sizes.sum()).to(device)
         if prior is None:
             return None
-        ranks = torch.bincount(labels, minlength=self.n_clusters).argsort(stable=True)
+        ranks = sizes.argsort(stable=True)
         ordered = torch.empty_like(prior)
         ordered[ranks] = prior.sort().values
         return ordered.to(device)

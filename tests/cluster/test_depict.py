@@ -242,6 +242,9 @@ def test_the_largest_share_belongs_to_the_largest_initial_cluster(frozen, blobs)
     model = DEPICT(3, prior=[2, 5, 3])
     labels = torch.tensor([0] * 3 + [1] * 2 + [2] * 9)
     np.testing.assert_allclose(model._ranked_prior(labels, "cpu"), [0.3, 0.2, 0.5])
+    model = DEPICT(4, prior="start")
+    shares = model._ranked_prior(torch.tensor([0, 0, 0, 1, 2, 2]), "cpu")
+    np.testing.assert_allclose(shares, np.array([3, 1, 2, 1]) / 7)
     X, _ = blobs
     fits = [quick(frozen, prior=prior).fit(X) for prior in ([0.15, 0.7, 0.15], [0.7, 0.15, 0.15])]
     np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
