@@ -158,8 +158,8 @@ class Task:
         **options : dict
             See :class:`~sklearn_deepcluster._engine.Trainer`.
         """
-        watchable = len(self.rows) > max(2, self.start.n_clusters)
-        if assign is not None and self.drift_tol is not None and watchable:
+        watched = assign is not None and self.drift_tol is not None
+        if watched and len(self.rows) > max(2, self.start.n_clusters):
             schedule = [*schedule, DriftWatch(self, assign, self.drift_tol)]
         module = self.module
         if self.companion is not None:
