@@ -93,7 +93,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
     drift_tol : float or None
         At the end go back to where the modularity of the labels on the graph of nearest neighbours
-        of X (of 4,000 samples at most, see ``GraphAgglomerative``) was largest, if it has fallen by
+        of X (of 2,000 samples at most, see ``GraphAgglomerative``) was largest, if it has fallen by
         more than this fraction since: the method was then destroying what it was given. After five
         such epochs it is the end. None leaves the method to itself, as published.
 
@@ -338,7 +338,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             drift_tol=getattr(self, "drift_tol", None),
             head=self._head(trainer.device) if given.resumed else None,
         )
-        if 4 * given.samples.X.size <= START_BYTES:
+        X = given.samples.X
+        if 4 * X.size <= START_BYTES and not isinstance(X, np.memmap):
             task.start.raw_rows = task.raw_rows
         outcome = self._optimize(task)
         return self._finished(given, first, task, outcome)

@@ -17,7 +17,7 @@ from sklearn_deepcluster.cluster._moves import modularity, shared_edges
 # The training ends when so many epochs in a row were worse than the best by more than is allowed.
 _PATIENCE = 5
 # The graph is that of so many rows, or of as many as are so many bytes, but of so many at least.
-_WATCHED_ROWS, _WATCHED_BYTES, _LEAST_ROWS = 4000, 2**27, 500
+_WATCHED_ROWS, _WATCHED_BYTES, _LEAST_ROWS = 2000, 2**23, 200
 
 
 class DriftWatch(Callback):

@@ -53,7 +53,7 @@ from sklearn_deepcluster.utils._warnings import warn_user
 # Weights of the nearest neighbours must not vanish: the width of the kernel is doubled until the
 # farthest of them is above this.
 _LEAST_WEIGHT = 1e-5
-_BLOCK_VALUES = 2**22
+_BLOCK_VALUES = 2**20
 
 # Weight of each further step of a walk, per linkage.
 _STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01, "modularity": 0.0}
@@ -439,9 +439,13 @@ def rows_of(X, standard, metric):
     """Rows as float32; -0.0, which has other bytes than 0.0, becomes 0.0."""
     if metric == "euclidean":
         return standard.apply(X) + 0
-    rows = np.asarray(X, dtype=np.float64)
-    largest = np.abs(rows).max(axis=1, keepdims=True)
-    return normalize(rows / np.where(largest > 0, largest, 1)).astype(np.float32) + 0
+    out = np.empty(X.shape, dtype=np.float32)
+    step = max(1, _BLOCK_VALUES // X.shape[1])
+    for start in range(0, len(X), step):
+        rows = np.asarray(X[start : start + step], dtype=np.float64)
+        largest = np.abs(rows).max(axis=1, keepdims=True)
+        out[start : start + step] = normalize(rows / np.where(largest > 0, largest, 1)) + 0
+    return out
 
 
 def _weights(distances, width):

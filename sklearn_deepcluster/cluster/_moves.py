@@ -68,7 +68,7 @@ def modularity(shared, labels):
     """
     edges = shared.tocoo()
     inside = edges.data[labels[edges.row] == labels[edges.col]].sum()
-    return inside - np.square(np.bincount(labels, shared.sum(axis=1))).sum()
+    return float(inside - np.square(np.bincount(labels, shared.sum(axis=1))).sum())
 
 
 def _move(shared, strengths, alone, labels, rows):
