@@ -48,7 +48,7 @@ from sklearn_deepcluster._engine import (
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
 from sklearn_deepcluster.cluster._network import First, network_of, reads_sequences
-from sklearn_deepcluster.cluster._start import NAMES, START_BYTES, Start, cluster_means
+from sklearn_deepcluster.cluster._start import NAMES, RAW_BYTES, Start, cluster_means
 from sklearn_deepcluster.cluster._task import Given, Run, Task
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
@@ -82,8 +82,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     init : {"k-means", "ac-gdl", "ac-pic", "ac-mod", "auto"}, array-like or clusterer
         Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
         degree linkage, path integral or modularity ("auto": by modularity, of the embedding or, if
-        that is clearer, of X itself), centres of shape (n_clusters, n_components), or a clusterer,
-        which is cloned and given `n_clusters`, and a seed if it has none.
+        that is clearer, of X itself where it has at most 32 MB as float32), centres of shape
+        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
+        seed if it has none.
 
     max_epochs : int
         Passes over the data in the clustering phase, at most.
@@ -338,8 +339,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             drift_tol=getattr(self, "drift_tol", None),
             head=self._head(trainer.device) if given.resumed else None,
         )
-        X = given.samples.X
-        if 4 * X.size <= START_BYTES and not isinstance(X, np.memmap):
+        if 4 * given.samples.X.size <= RAW_BYTES:
             task.start.raw_rows = task.raw_rows
         outcome = self._optimize(task)
         return self._finished(given, first, task, outcome)

@@ -29,6 +29,8 @@ SEEDINGS = ("k-means++", "random")
 # in so many if those are wide. Where neighbours are searched exactly, in time that is quadratic in
 # the rows, in so many at most.
 START_BYTES, WIDE_START_ROWS, EXACT_START_ROWS = 2**28, 10_000, 60_000
+# Rows of more bytes are not looked at beside their embedding: they may be a file.
+RAW_BYTES = 2**25
 # They are learned in rounds of so many steps: for 200, or one pass where that is more, and on until
 # in a round the network agrees with them on this share of the rows, for 2,000 steps at most. Images
 # of digits get there in 200; all the way, a network learns the errors of the clusters, too. Of
