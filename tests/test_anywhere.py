@@ -39,3 +39,11 @@ def test_a_red_run_is_said_and_is_the_exit_status(code, word, tmp_path, capsys):
     status = anywhere.main(["--only", "0", "--logs", str(tmp_path / "logs"), *more])
     assert status == (word == "red")
     assert f"order as written: {word}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("here", "asked"), [("AVX2", False), ("AVX512", True)])
+def test_a_processor_is_not_asked_for_what_it_lacks(monkeypatch, here, asked):
+    monkeypatch.setattr(anywhere.torch.backends.cpu, "get_cpu_capability", lambda: here)
+    run = next(run for run in anywhere.RUNS if run[1] == "avx512")
+    assert ("ATEN_CPU_CAPABILITY" in anywhere.environment(run)) == asked
+    assert anywhere.lacks("avx512") != asked and not anywhere.lacks("avx2")

@@ -167,7 +167,7 @@ class DDC(BaseDeepClusterer):
         "pretraining_loss" per epoch of a representation.
 
     loss_ : float
-        Loss of the epoch whose weights were kept, the least.
+        The least loss of an epoch, whose weights are kept unless drift was taken back.
 
     sample_shape_ : tuple of int
         Shape of one sample as given to ``fit``; of sequences (longest, features).

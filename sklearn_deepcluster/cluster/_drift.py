@@ -7,12 +7,10 @@ agreement with the true classes along the training (see the guide, "Never below 
 """
 
 import torch
-from scipy.sparse import csr_array
-from sklearn.neighbors import NearestNeighbors
 
 from sklearn_deepcluster._engine import Callback, Snapshot, Standard, generator
 from sklearn_deepcluster.cluster._graph import choose_metric, count_neighbors, rows_of
-from sklearn_deepcluster.cluster._moves import modularity, shared_edges
+from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 
 # The training ends when so many epochs in a row were worse than the best by more than is allowed.
 _PATIENCE = 5
@@ -86,6 +84,4 @@ def _graph(X, n_clusters):
     """The edges of neighbours in the data, by the metric in which clusters are clearer."""
     metric = choose_metric(X, Standard(), n_clusters)
     X = rows_of(X, Standard(), metric)
-    count = count_neighbors("auto", len(X), n_clusters)
-    graph = csr_array(NearestNeighbors(n_neighbors=count).fit(X).kneighbors_graph())
-    return shared_edges(graph / count)
+    return neighbor_edges(X, count_neighbors("auto", len(X), n_clusters))

@@ -253,7 +253,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         learned = {"labels": np.zeros(n, dtype=np.int64), "n_leaves_": 1}
         learned |= {"kernel_width_": 0.0, "modularity_": 0.0}
         if n > 1:
-            neighbors = nearest_neighbors(X, n_neighbors, self.algorithm, self.n_jobs)
+            neighbors = nearest_neighbors(search, X, self.algorithm)
             learned = self._agglomerate(X, neighbors)
         # Numbered by the first row of each.
         _, first, place = np.unique(learned.pop("labels"), return_index=True, return_inverse=True)
@@ -371,7 +371,8 @@ def choose_metric(X, standard, n_clusters):
         sample = rows_of(rows, standard, metric)
         sample = sample[_canonical_order(sample)]
         count = count_neighbors("auto", len(sample), n_clusters)
-        neighbors = nearest_neighbors(sample, count, "exact", None)
+        search = NearestNeighbors(n_neighbors=count).fit(sample)
+        neighbors = search.kneighbors(return_distance=False)
         edges = _edges(sample, neighbors, 1.0, n_clusters)
         merger, _ = _merged(sample, edges, n_clusters, "modularity")
         reached[metric] = modularity(shared_edges(merger.flow), _regrouped(merger))

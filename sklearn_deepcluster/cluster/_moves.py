@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.sparse import csr_array
+from sklearn.neighbors import kneighbors_graph
 
 # A sweep looks at the rows in parts: what moves at once does not see each other. Where a sweep does
 # not gain, the next is made of smaller parts.
@@ -50,6 +51,12 @@ def improve_modularity(flow, labels):
             labels = kept.copy()
             n_parts *= _FINER
     return kept
+
+
+def neighbor_edges(X, n_neighbors):
+    """Edges of each row to its nearest neighbours, all of one weight: symmetric, of sum 1."""
+    graph = kneighbors_graph(X, n_neighbors)
+    return shared_edges(csr_array(graph) / n_neighbors)
 
 
 def shared_edges(flow):

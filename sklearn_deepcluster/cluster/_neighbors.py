@@ -4,14 +4,13 @@ import importlib.util
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.neighbors import NearestNeighbors
 
 from sklearn_deepcluster.utils._warnings import warn_user
 
 # Above so many rows "auto" is approximate where faiss is installed. Up to so many features
 # trees are exact and fast.
 MANY_ROWS, FEW_FEATURES = 20_000, 15
-# Links of a row, and how many candidates are followed: 98 % of the neighbours of digits are true.
+# Links of a row, and how many candidates are followed: nearly all neighbours of digits are true.
 _LINKS, _BREADTH = 16, 40
 # Above so many an exact search takes hours, which is said.
 SLOW_ROWS = 200_000
@@ -36,23 +35,22 @@ def check_algorithm(algorithm):
         )
 
 
-def nearest_neighbors(X, n_neighbors, algorithm, n_jobs):
+def nearest_neighbors(search, X, algorithm):
     """Indices of the nearest neighbours of each row among the others.
 
     Parameters
     ----------
+    search : NearestNeighbors
+        Fitted on X; its number of neighbours and jobs count for both algorithms.
     X : ndarray of shape (n, d)
-    n_neighbors : int
     algorithm : {"auto", "exact", "approximate"}
-    n_jobs : int or None
 
     Returns
     -------
     neighbors : int64 ndarray of shape (n, n_neighbors)
     """
     if is_approximate(X, algorithm):
-        return _by_links(X, n_neighbors, n_jobs)
-    search = NearestNeighbors(n_neighbors=n_neighbors, n_jobs=n_jobs).fit(X)
+        return _by_links(X, search.n_neighbors, search.n_jobs)
     return search.kneighbors(return_distance=False)
 
 

@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
-from sklearn.neighbors import kneighbors_graph
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule
 from sklearn_deepcluster.cluster._dekm import label_change
-from sklearn_deepcluster.cluster._moves import modularity, shared_edges
+from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 from sklearn_deepcluster.cluster._start import kmeans_from
 from sklearn_deepcluster.kernels import cluster_indicator
 from sklearn_deepcluster.losses import squared_distances
@@ -40,8 +38,7 @@ def rounded(u, values, rounding, n_clusters, seed):
 
 def neighbor_graph(z):
     """Edges of the nearest neighbours of the rows of z (n, e): symmetric, of sum 1."""
-    count = min(_N_NEIGHBORS, len(z) - 1)
-    return shared_edges(csr_array(kneighbors_graph(z.numpy(), count)) / count)
+    return neighbor_edges(z.numpy(), min(_N_NEIGHBORS, len(z) - 1))
 
 
 def normalized_cut(operator, labels, n_clusters):

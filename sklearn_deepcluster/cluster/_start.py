@@ -209,7 +209,8 @@ def learn_clusters(task):
         order = torch.randperm(n_samples, generator=generator(task.seed))
         chosen = order[:limit].sort().values
         task = task.with_rows(chosen)
-        task.start.raw_rows = task.raw_rows
+    if task.start.raw_rows is not None:  # without a representation they are what is clustered
+        task.start.raw_rows = None if task.reconstruction is None else task.raw_rows
     labels = task.start.clusters(_seen_by_start(task))[0]
     task.start.labels = torch.full((n_samples,), -1)
     task.start.labels[chosen] = labels

@@ -174,3 +174,15 @@ def test_thinned_mnist_is_reproducible(data_home):
     assert sizes[0] == 980
     assert sizes[9] == round(1009 / 10)
     assert data.checksum == load("mnist-test-thinned").checksum
+
+
+def test_no_papers_configuration_goes_back_from_drift():
+    told = {
+        (name, dataset): recipe.config("paper", dataset).clusterer.get("drift_tol", "not told")
+        for name, recipe in RECIPES.items()
+        for dataset in recipe.paper
+    }
+    own = {name for name, _ in told if hasattr(sklearn_deepcluster, RECIPES[name].estimator)}
+    assert {name for (name, _), value in told.items() if value is None} == own
+    assert {"dec", "depict", "ddc", "knet"} <= own
+    assert "drift_tol" not in RECIPES["dec"].config("default", "digits").clusterer

@@ -238,6 +238,13 @@ def test_lam_zero_leaves_the_decoder_alone(frozen, blobs):
         assert torch.equal(value, start[name])
 
 
+def test_flat_rows_have_a_fully_connected_network():
+    flat, images, unknown = (DEPICT()._default_network(shape) for shape in ((16,), (1, 8, 8), None))
+    assert type(flat) is Autoencoder and type(images) is type(unknown) is ConvAutoencoder
+    for name in ("n_components", "noise", "hidden_weight", "min_steps", "embedding_activation"):
+        assert getattr(flat, name) == getattr(images, name)
+
+
 def test_the_largest_share_belongs_to_the_largest_initial_cluster(frozen, blobs):
     model = DEPICT(3, prior=[2, 5, 3])
     labels = torch.tensor([0] * 3 + [1] * 2 + [2] * 9)

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine, make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from sklearn.neighbors import kneighbors_graph
+from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_deepcluster import GraphAgglomerative
@@ -263,7 +263,7 @@ def test_approximate_neighbours_are_nearly_all_true():
     X, _ = make_blobs(3000, centers=6, n_features=20, random_state=0)
     X = X.astype(np.float32)
     exact, near = (
-        _neighbors.nearest_neighbors(X, 10, algorithm, None)
+        _neighbors.nearest_neighbors(NearestNeighbors(n_neighbors=10).fit(X), X, algorithm)
         for algorithm in ("exact", "approximate")
     )
     assert exact.shape == near.shape == (3000, 10)
@@ -278,7 +278,8 @@ def test_approximate_neighbours_are_nearly_all_true():
 
 def test_approximate_search_stands_equal_rows():
     X = np.repeat(np.arange(20.0, dtype=np.float32), 30)[:, None] * np.ones(17, np.float32)
-    near = _neighbors.nearest_neighbors(X, 5, "approximate", None)
+    search = NearestNeighbors(n_neighbors=5).fit(X)
+    near = _neighbors.nearest_neighbors(search, X, "approximate")
     assert near.shape == (600, 5) and (near != np.arange(600)[:, None]).all()
 
 

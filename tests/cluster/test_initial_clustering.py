@@ -5,13 +5,15 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans, SpectralClustering
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from sklearn_deepcluster import DEC, DEKM, IDEC
 from sklearn_deepcluster.cluster import _base, _start
 from sklearn_deepcluster.cluster._base import _try_run
-from sklearn_deepcluster.cluster._start import cluster_means
-from sklearn_deepcluster.cluster._task import Run
+from sklearn_deepcluster.cluster._start import Start, cluster_means
+from sklearn_deepcluster.cluster._task import Run, Task
 
 
 def quick(frozen, cls=DEC, **params):
@@ -46,6 +48,33 @@ def test_cluster_means_are_means_and_keep_what_is_given_for_empty_clusters():
     np.testing.assert_allclose(centers[[0, 2]], loop_means(z, labels), rtol=1e-6)
     np.testing.assert_array_equal(centers[1], [9.0, 9.0])
     np.testing.assert_array_equal(empty, 9.0)
+
+
+def test_auto_takes_the_clearer_of_embedding_and_data():
+    X, y = make_blobs(120, centers=3, n_features=4, random_state=0)
+    X = torch.from_numpy(X.astype(np.float32))
+    noise = torch.from_numpy(np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32))
+
+    def agreement(z, raw):
+        start = Start("auto", 3, raw_rows=None if raw is None else lambda: raw)
+        labels, centers = start.clusters(z)
+        np.testing.assert_allclose(centers[0], z[labels == 0].mean(0), rtol=1e-4, atol=1e-5)
+        return adjusted_rand_score(y, labels)
+
+    assert agreement(noise, X) == agreement(X, noise) == agreement(X, X) == 1.0
+    assert agreement(noise, None) < 0.3
+
+
+def test_auto_looks_at_small_data_alone(frozen, blobs, monkeypatch):
+    looked = []
+    raw_rows = Task.raw_rows
+    monkeypatch.setattr(Task, "raw_rows", lambda self: (looked.append(1), raw_rows(self))[1])
+    X, _ = blobs
+    for limit in (4 * X.size - 1, 4 * X.size):
+        monkeypatch.setattr(_base, "RAW_BYTES", limit)
+        looked.clear()
+        quick(frozen, init="auto", drift_tol=None).fit(X)
+        assert bool(looked) == (limit == 4 * X.size)
 
 
 @pytest.mark.parametrize("cls", [DEC, IDEC])
