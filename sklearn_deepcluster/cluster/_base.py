@@ -96,7 +96,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         At the end go back to where the modularity of the labels on the graph of nearest neighbours
         of X (of 2,000 samples at most, see ``GraphAgglomerative``) was largest, if it has fallen by
         more than this fraction since: the method was then destroying what it was given. After five
-        such epochs it is the end. None leaves the method to itself, as published.
+        such epochs it is the end. ``history_["modularity"]`` is the curve. None leaves the method
+        to itself, as published.
 
     lr : float
         Learning rate of the clustering phase.

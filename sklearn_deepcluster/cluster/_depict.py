@@ -58,10 +58,9 @@ class DEPICT(BaseDeepClusterer):
     init : {"auto", "ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer
         Initial clustering of the embedding: ``GraphAgglomerative`` by modularity ("auto": or that
         of X itself, where that is nearer by a third to the largest modularity there can be, and X
-        has at most 32 MB as float32), degree
-        linkage or path integral, k-means with 20 starts, centres of shape
-        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
-        seed if it has none.
+        has at most 32 MB as float32), degree linkage or path integral, k-means with 20 starts,
+        centres of shape (n_clusters, n_components), or a clusterer, which is cloned and given
+        `n_clusters`, and a seed if it has none.
 
     lam : float
         Weight of the reconstruction error (in units of the scale) relative to the cross-entropy. 0,
