@@ -1,5 +1,6 @@
 """Where and in which precision a module trains."""
 
+import contextlib
 import os
 
 import torch
@@ -17,9 +18,11 @@ def keep_freed_memory():
 
     glibc gives blocks beyond a threshold back to the system at once, so that every step faults the
     same pages in again, for a good part of the time of a small convolutional network. The threshold
-    adapts to the largest such block that was freed: here one that is never touched.
+    adapts to the largest such block that was freed: here one that is never touched. A process that
+    may not have that much goes without.
     """
-    torch.empty(_LARGEST_KEPT, dtype=torch.uint8)
+    with contextlib.suppress(RuntimeError):
+        torch.empty(_LARGEST_KEPT, dtype=torch.uint8)
 
 
 def ordinary_tensors(function):
