@@ -9,7 +9,12 @@ agreement with the true classes along the training (see the guide, "Never below 
 import torch
 
 from sklearn_deepcluster._engine import Callback, Snapshot, Standard, generator
-from sklearn_deepcluster.cluster._graph import choose_metric, count_neighbors, rows_of
+from sklearn_deepcluster.cluster._graph import (
+    METRICS,
+    clearest_metric,
+    count_neighbors,
+    rows_of,
+)
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 
 # The training ends when so many epochs in a row were worse than the best by more than is allowed.
@@ -45,15 +50,18 @@ class DriftWatch(Callback):
             whole = self.task.start.described
             known = whole is not None and len(whole) == len(self.task.rows)
             data = whole[rows] if known else self.watched_.described_rows()
-            self.edges_ = _graph(data.numpy(), self.task.start.n_clusters)
+            self.edges_ = _clearest_graph(data.numpy(), self._labels(), self.task.start.n_clusters)
             self.best_ = self.now_ = self._modularity()
             self.drifted_ = 0
             self.snapshot_ = Snapshot(net.module_, net.criterion_)
 
     @torch.no_grad()
-    def _modularity(self):
+    def _labels(self):
         z = self.watched_.embed().to(self.task.trainer.device)
-        return modularity(self.edges_, self.assign(z).cpu().numpy())
+        return self.assign(z).cpu().numpy()
+
+    def _modularity(self):
+        return modularity(self.edges_, self._labels())
 
     def on_epoch_end(self, net, **kwargs):
         self.now_ = self._modularity()
@@ -80,8 +88,9 @@ def _watched_rows(task):
     return order[: min(_WATCHED_ROWS, fit)].sort().values
 
 
-def _graph(X, n_clusters):
-    """The edges of neighbours in the data, by the metric in which clusters are clearer."""
-    metric = choose_metric(X, Standard(), n_clusters)
-    X = rows_of(X, Standard(), metric)
-    return neighbor_edges(X, count_neighbors("auto", len(X), n_clusters))
+def _clearest_graph(X, labels, n_clusters):
+    """The edges of neighbours in the data, by the metric in which these clusters are clearer."""
+    n_neighbors = count_neighbors("auto", len(X), n_clusters)
+    edges = {m: neighbor_edges(rows_of(X, Standard(), m), n_neighbors) for m in METRICS}
+    reached = {m: modularity(edges[m], labels) for m in METRICS}
+    return edges[clearest_metric(reached, X.shape[1], n_clusters)]

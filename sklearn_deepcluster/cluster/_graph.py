@@ -68,6 +68,8 @@ _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 # this much less of the largest modularity that so many clusters can have.
 _METRIC_ROWS, _CLEARLY_LESS = 4_000, 2 / 3
 
+METRICS = ("euclidean", "cosine")
+
 # A cluster with more than this share of the rows is looked at twice.
 _GIANT_SHARE = 0.5
 
@@ -367,7 +369,7 @@ def choose_metric(X, standard, n_clusters):
     if rows.shape[1] <= FEW_FEATURES or len(rows) < max(2, n_clusters):
         return "euclidean"
     reached = {}
-    for metric in ("euclidean", "cosine"):
+    for metric in METRICS:
         sample = rows_of(rows, standard, metric)
         sample = sample[_canonical_order(sample)]
         count = count_neighbors("auto", len(sample), n_clusters)
@@ -376,8 +378,14 @@ def choose_metric(X, standard, n_clusters):
         edges = _edges(sample, neighbors, 1.0, n_clusters)
         merger, _ = _merged(sample, edges, n_clusters, "modularity")
         reached[metric] = modularity(shared_edges(merger.flow), _regrouped(merger))
-    better = is_clearer(reached["cosine"], reached["euclidean"], n_clusters)
-    return "cosine" if better else "euclidean"
+    return clearest_metric(reached, rows.shape[1], n_clusters)
+
+
+def clearest_metric(reached, n_features, n_clusters):
+    """ "cosine" where its modularity is clearly larger, or "euclidean", as of few features."""
+    if n_features > FEW_FEATURES and is_clearer(*(reached[m] for m in METRICS[::-1]), n_clusters):
+        return "cosine"
+    return "euclidean"
 
 
 def is_clearer(modularity, other, n_clusters):
