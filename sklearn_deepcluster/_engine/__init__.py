@@ -13,6 +13,7 @@ from sklearn_deepcluster._engine._net import BestEpoch, Schedule, Snapshot, Step
 from sklearn_deepcluster._engine._rows import (
     CHUNK_ROWS,
     Batch,
+    Batches,
     Rows,
     in_rounds,
 )
@@ -26,6 +27,7 @@ from sklearn_deepcluster._engine._standard import Standard, learn_standard
 from sklearn_deepcluster._engine._trainer import OPTIMIZERS, Trainer
 
 __all__ = [
+    "Batches",
     "CHUNK_ROWS",
     "OPTIMIZERS",
     "Batch",

@@ -147,12 +147,25 @@ class Batches:
     differ by at most one (no tiny last batch). With ``steps=s`` an epoch is `s` batches from one
     fixed order, drawn once, in which the position goes on from epoch to epoch and wraps around;
     the last epoch is shorter where `max_steps` says so. With ``reshuffle`` the order is drawn anew
-    whenever less than a batch of it is left, so that every pair of rows can meet in a batch.
+    whenever less than a batch of it is left, so that every pair of rows can meet in a batch. Of
+    `chosen`, an int64 Tensor, they are batches of these rows alone.
     """
 
-    def __init__(self, rows, batch_size, generator, *, steps=None, max_steps=None, reshuffle=False):
+    def __init__(
+        self,
+        rows,
+        batch_size,
+        generator,
+        *,
+        steps=None,
+        max_steps=None,
+        reshuffle=False,
+        chosen=None,
+    ):
         self.rows = rows
-        self.batch_size = min(batch_size or len(rows), len(rows))
+        self.chosen = chosen
+        self.n_rows = len(rows) if chosen is None else len(chosen)
+        self.batch_size = min(batch_size or self.n_rows, self.n_rows)
         self.generator = generator
         self.steps = steps
         self.reshuffle = reshuffle
@@ -161,15 +174,16 @@ class Batches:
         self._order = None if steps is None else self._new_order()
 
     def _new_order(self):
-        return shuffled_order(len(self.rows), self.rows.n_features, self.generator)
+        order = shuffled_order(self.n_rows, self.rows.n_features, self.generator)
+        return order if self.chosen is None else self.chosen[order]
 
     def __len__(self):
-        return self.steps or -(-len(self.rows) // self.batch_size)
+        return self.steps or -(-self.n_rows // self.batch_size)
 
     @property
     def smallest(self):
         """Rows of the smallest batch."""
-        return self.batch_size if self.steps else len(self.rows) // len(self)
+        return self.batch_size if self.steps else self.n_rows // len(self)
 
     def __iter__(self):
         for index in self._indices():
@@ -179,7 +193,7 @@ class Batches:
         if self.steps is None:
             yield from self._new_order().tensor_split(len(self))
             return
-        n, b = len(self.rows), self.batch_size
+        n, b = self.n_rows, self.batch_size
         for _ in range(min(self.steps, self._steps_left)):
             self._steps_left -= 1
             if self.reshuffle and self._position + b > n:

@@ -64,9 +64,10 @@ _FINE_PER_CLUSTER = 30
 # "auto" neighbours: an eighth of the rows of a cluster of average size, within these bounds.
 _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 
-# The metric is chosen by so many rows. A partition is clearly better than another where it leaves
-# this much less of the largest modularity that so many clusters can have.
-_METRIC_ROWS, _CLEARLY_LESS = 4_000, 2 / 3
+# The metric is chosen by so many rows. A partition is clearer than another where it leaves less of
+# the largest modularity that so many clusters can have: an eighth less by another metric, a third
+# less in another space.
+_METRIC_ROWS, _BY_METRIC, _IN_SPACE = 4_000, 7 / 8, 2 / 3
 
 METRICS = ("euclidean", "cosine")
 
@@ -105,7 +106,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         It suits faces in different light, and often text, embeddings and counts. "auto" is
         "euclidean", unless there are more than 15 features (a direction is one dimension less,
         which tells in few) and, of up to 4,000 samples, the modularity of the partition by cosine
-        is nearer by a third to the largest that so many clusters can have.
+        is nearer by an eighth to the largest that so many clusters can have.
 
     sigma_scale : float, default=1.0
         Width of the weights ``exp(-d ** 2 / s)``: s is `sigma_scale` times the mean squared
@@ -383,15 +384,15 @@ def choose_metric(X, standard, n_clusters):
 
 def clearest_metric(reached, n_features, n_clusters):
     """ "cosine" where its modularity is clearly larger, or "euclidean", as of few features."""
-    if n_features > FEW_FEATURES and is_clearer(*(reached[m] for m in METRICS[::-1]), n_clusters):
-        return "cosine"
-    return "euclidean"
+    cosine, euclidean = reached["cosine"], reached["euclidean"]
+    clearer = is_clearer(cosine, euclidean, n_clusters, _BY_METRIC)
+    return "cosine" if n_features > FEW_FEATURES and clearer else "euclidean"
 
 
-def is_clearer(modularity, other, n_clusters):
-    """Whether a partition is clearly more modular than another in another space."""
+def is_clearer(modularity, other, n_clusters, by=_IN_SPACE):
+    """Whether a partition leaves less of the largest modularity than another, by this factor."""
     most = 1 - 1 / n_clusters
-    return most - modularity < _CLEARLY_LESS * (most - other)
+    return most - modularity < by * (most - other)
 
 
 class _Edges(NamedTuple):

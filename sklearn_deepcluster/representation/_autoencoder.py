@@ -58,7 +58,8 @@ class Autoencoder(BaseAutoencoder):
     Attributes
     ----------
     history_ : dict of lists
-        "loss" per epoch (mean squared error in units of the scale), layer-wise epochs first.
+        "loss" per epoch (mean squared error in units of the scale), layer-wise epochs first;
+        "validation_loss", that of the samples held out, as often as it was looked at.
 
     See Also
     --------
@@ -108,6 +109,7 @@ class Autoencoder(BaseAutoencoder):
         hidden_weight=0.0,
         tied=False,
         layerwise_epochs=0,
+        validation_fraction=0.1,
         module=None,
         center="auto",
         scale="auto",
@@ -135,6 +137,7 @@ class Autoencoder(BaseAutoencoder):
         self.hidden_weight = hidden_weight
         self.tied = tied
         self.layerwise_epochs = layerwise_epochs
+        self.validation_fraction = validation_fraction
         self.module = module
         self.center = center
         self.scale = scale

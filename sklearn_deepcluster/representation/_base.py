@@ -25,6 +25,12 @@ from sklearn_deepcluster._engine import (
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
 from sklearn_deepcluster.losses import ReconstructionLoss
 from sklearn_deepcluster.nn import Dropout, MaskingNoise, stages
+from sklearn_deepcluster.representation._held_out import (
+    LeastHeldOutError,
+    batches_of,
+    hold_out,
+    reconstruction_errors,
+)
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 
 CENTER = [StrOptions({"auto", "mean"}), None]
@@ -185,10 +191,14 @@ class BaseRepresentation(TorchEstimator):
         history = [] if resume else self._pretrain(module, rows, trainer, draw_seed(stream))
         epochs, learned = self._fit_module(module, rows, trainer, draw_seed(stream), resume)
         losses = [epoch["train_loss"] for epoch in history + epochs]
+        kept = {"loss": losses}
+        errors = [epoch["validation_loss"] for epoch in epochs if "validation_loss" in epoch]
+        if errors:
+            kept["validation_loss"] = errors
         return {
             **state,
             "module_": module,
-            "history_": {"loss": losses},
+            "history_": kept,
             "loss_": losses[-1],
             "n_iter_": len(losses),
             **learned,
@@ -239,6 +249,12 @@ class BaseAutoencoder(BaseRepresentation):
         "masking" sets input entries to zero; "dropout" drops entries before every layer of the
         encoder and rescales the others.
 
+    validation_fraction : float or None
+        Share of the samples that are not learned from, 2,000 at most: the weights that reconstruct
+        them best are kept, and training stops when they get no better in a quarter of the epochs.
+        A network reconstructs small data ever better long after it has stopped to learn what
+        their clusters share. None learns from all, for all epochs; so do fewer than 10 held out.
+
     layerwise_epochs : int
         Epochs of greedy layer-wise denoising training per layer (dropout of `noise`, or 0.2
         where that is 0, on each layer's input and code) before the whole network is trained.
@@ -256,6 +272,7 @@ class BaseAutoencoder(BaseRepresentation):
         "noise_kind": [StrOptions({"masking", "dropout"})],
         "hidden_weight": [Interval(numbers.Real, 0, None, closed="left")],
         "layerwise_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
+        "validation_fraction": [Interval(numbers.Real, 0, 1, closed="neither"), None],
     }
 
     def _corruption(self):
@@ -298,14 +315,25 @@ class BaseAutoencoder(BaseRepresentation):
 
     def _fit_module(self, module, rows, trainer, seed, resume):
         """Train the whole; return its history and further fitted attributes."""
+        # Apart from the seeds that the trainer uses.
+        learned, held = hold_out(len(rows), self.validation_fraction, seed + 2)
+        n_learned = len(rows) if learned is None else len(learned)
+        epochs = n_epochs(n_learned, self.batch_size, self.max_epochs, self.min_steps)
+        schedule = []
+        if held is not None:
+            n_steps = -(-n_learned // min(self.batch_size or n_learned, n_learned))
+            part = rows.like(np.asarray(rows.X[held.numpy()]))
+            schedule.append(LeastHeldOutError(part, epochs, n_steps))
         history = trainer.train(
             module,
             self._loss(),
             rows,
             seed=seed,
             stage=f"{type(self).__name__}: pretraining",
-            epochs=n_epochs(len(rows), self.batch_size, self.max_epochs, self.min_steps),
+            epochs=epochs,
+            batches=batches_of(learned),
             noise=True,
+            schedule=schedule,
         )
         return history, {}
 
@@ -342,8 +370,7 @@ class BaseAutoencoder(BaseRepresentation):
         score : float
         """
         module, rows = self._fitted(X)
-        errors = map_blocks(lambda block: (module(block)[1] - block).square().mean(1), rows)
-        return -float(errors.double().mean())
+        return -float(reconstruction_errors(module, rows).double().mean())
 
 
 def decode(estimator, Z):

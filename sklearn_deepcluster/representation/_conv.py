@@ -56,7 +56,8 @@ class ConvAutoencoder(BaseAutoencoder):
     Attributes
     ----------
     history_ : dict of lists
-        "loss" per epoch (mean squared error in units of the scale).
+        "loss" per epoch (mean squared error in units of the scale); "validation_loss", that of the
+        samples held out, as often as it was looked at.
 
     See Also
     --------
@@ -106,6 +107,7 @@ class ConvAutoencoder(BaseAutoencoder):
         noise_kind="masking",
         hidden_weight=0.0,
         layerwise_epochs=0,
+        validation_fraction=0.1,
         center="auto",
         scale="auto",
         max_epochs=50,
@@ -133,6 +135,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.noise_kind = noise_kind
         self.hidden_weight = hidden_weight
         self.layerwise_epochs = layerwise_epochs
+        self.validation_fraction = validation_fraction
         self.center = center
         self.scale = scale
         self.max_epochs = max_epochs

@@ -15,6 +15,7 @@ from sklearn_deepcluster.representation._base import BaseAutoencoder
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
 _LEAST_WIDTH = 20
+_NOT_OURS = ("noise", "noise_kind", "hidden_weight", "layerwise_epochs", "validation_fraction")
 
 
 class IdentityAutoencoder(BaseAutoencoder):
@@ -82,7 +83,7 @@ class IdentityAutoencoder(BaseAutoencoder):
         **{
             name: constraint
             for name, constraint in BaseAutoencoder._parameter_constraints.items()
-            if name not in {"noise", "noise_kind", "hidden_weight", "layerwise_epochs"}
+            if name not in _NOT_OURS
         },
         "hidden_layer_sizes": ["array-like", None],
         "start": [StrOptions({"identity", "pretrain"})],
@@ -91,6 +92,7 @@ class IdentityAutoencoder(BaseAutoencoder):
     n_components = None
     noise = 0.0
     layerwise_epochs = 0
+    validation_fraction = None
 
     def __init__(
         self,

@@ -186,3 +186,15 @@ def test_no_papers_configuration_goes_back_from_drift():
     assert {name for (name, _), value in told.items() if value is None} == own
     assert {"dec", "depict", "ddc", "knet"} <= own
     assert "drift_tol" not in RECIPES["dec"].config("default", "digits").clusterer
+
+
+def test_every_papers_network_learns_from_all_rows():
+    told = {
+        (name, dataset): recipe.config("paper", dataset).representation
+        for name, recipe in RECIPES.items()
+        for dataset in recipe.paper
+        if (recipe.representation_name(dataset) or "").endswith("Autoencoder")
+        and recipe.representation_name(dataset) != "IdentityAutoencoder"
+    }
+    assert {"dec", "depict", "dcec"} <= {name for name, _ in told}
+    assert all(given["validation_fraction"] is None for given in told.values())

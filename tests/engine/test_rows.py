@@ -163,3 +163,12 @@ def test_a_batch_is_a_pair_that_may_have_a_kind():
     first, second = batch  # callbacks of users unpack it
     assert first is batch.x is x and second is batch.index is index
     assert batch.kind == "left" and Batch(x, index).kind is None
+
+
+@pytest.mark.parametrize("steps", [None, 4])
+def test_batches_of_chosen_rows_hold_these_alone(steps):
+    X, chosen = table(20), torch.tensor([1, 2, 3, 5, 8, 13, 17, 19])
+    batches = Batches(Rows(X), 2, rng(), steps=steps, chosen=chosen)
+    index = torch.cat([index for _, index in batches])
+    assert len(batches) == 4 and index.sort().values.tolist() == chosen.tolist()
+    np.testing.assert_array_equal(torch.cat([x for x, _ in batches]).shape, (8, X.shape[1]))

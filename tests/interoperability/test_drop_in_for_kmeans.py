@@ -37,7 +37,7 @@ def test_offers_what_kmeans_offers(name):
 @every_clusterer
 def test_ends_a_pipeline(name):
     X, y = blobs()
-    pipeline = make_pipeline(StandardScaler(), least(name))
+    pipeline = make_pipeline(StandardScaler(), tiny(name))
     labels = pipeline.fit_predict(X)
     assert adjusted_rand_score(labels, y) == 1.0
     np.testing.assert_array_equal(pipeline.predict(X), labels)

@@ -317,5 +317,7 @@ def test_score_is_the_negative_error_over_the_squared_scale(fitted, small_digits
 def test_score_is_the_loss_on_the_training_data(small_digits):
     """At a vanishing step size the epoch's mean loss is the loss of the network as it is."""
     X, _ = small_digits
-    autoencoder = small(max_epochs=1, lr=1e-12, precision="float32").fit(X)
+    autoencoder = small(max_epochs=1, lr=1e-12, precision="float32", validation_fraction=None).fit(
+        X
+    )
     assert autoencoder.score(X) == pytest.approx(-autoencoder.loss_, rel=1e-5)

@@ -135,7 +135,7 @@ def test_dropout_is_off_and_batch_norm_frozen_in_transform(small_digits):
 
 
 def test_batch_norm_sees_every_training_batch_once(small_digits):
-    fitted = small(Normalised()).fit(small_digits[0])
+    fitted = small(Normalised(), validation_fraction=None).fit(small_digits[0])
     # 10 batches of 30 rows, 8 epochs; neither the probe nor the scale may count.
     assert int(fitted.module_.encoder[1].num_batches_tracked) == 10 * 8
 

@@ -134,17 +134,19 @@ class Recipe:
                 f"for all and 'paper' for {known}."
             )
         config = self.paper[dataset]
-        published = {"drift_tol": None} if self._watches() else {}
         return dataclasses.replace(
             config,
-            representation={**self.default_representation, **config.representation},
-            clusterer={**self._for_all(dataset), **published, **config.clusterer},
+            representation={
+                **self.default_representation,
+                **_as_published(self.representation_name(dataset), "validation_fraction"),
+                **config.representation,
+            },
+            clusterer={
+                **self._for_all(dataset),
+                **_as_published(self.estimator, "drift_tol"),
+                **config.clusterer,
+            },
         )
-
-    def _watches(self):
-        """Whether the method goes back from drift, which no paper does."""
-        method = getattr(sklearn_deepcluster, self.estimator, None)
-        return method is not None and "drift_tol" in method().get_params(deep=False)
 
     def _for_all(self, dataset):
         return {**self.default, **self.for_shape.get(dataset, {})}
@@ -160,6 +162,12 @@ class Recipe:
         if self.representation == "ConvAutoencoder" and not SOURCES[dataset].images:
             return "Autoencoder"
         return self.representation
+
+
+def _as_published(estimator, guard):
+    """Parameters that switch off a guard of ours, which no paper has."""
+    kind = getattr(sklearn_deepcluster, estimator or "", None)
+    return {guard: None} if kind is not None and guard in kind().get_params(deep=False) else {}
 
 
 def all_recipes():
