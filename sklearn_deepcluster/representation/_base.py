@@ -188,8 +188,9 @@ class BaseRepresentation(TorchEstimator):
         rows = Rows(samples.X, standard=standard, device=trainer.device)
         # Built on the CPU whatever the device, so that a seed means the same start everywhere.
         module.to(trainer.device)
-        history = [] if resume else self._pretrain(module, rows, trainer, draw_seed(stream))
-        epochs, learned = self._fit_module(module, rows, trainer, draw_seed(stream), resume)
+        split = self._split(len(rows), seed + 1)
+        history = [] if resume else self._pretrain(module, rows, trainer, draw_seed(stream), split)
+        epochs, learned = self._fit_module(module, rows, trainer, draw_seed(stream), split, resume)
         losses = [epoch["train_loss"] for epoch in history + epochs]
         kept = {"loss": losses}
         errors = [epoch["validation_loss"] for epoch in epochs if "validation_loss" in epoch]
@@ -215,7 +216,11 @@ class BaseRepresentation(TorchEstimator):
     def _draws_globally(self):
         return False
 
-    def _pretrain(self, module, rows, trainer, seed):
+    def _split(self, n_samples, seed):
+        """Hook: rows to learn from and rows held out, or None, None; see `hold_out`."""
+        return None, None
+
+    def _pretrain(self, module, rows, trainer, seed, split):
         """Hook: what comes before the training of the whole; returns its history."""
         return []
 
@@ -288,7 +293,10 @@ class BaseAutoencoder(BaseRepresentation):
     def _loss(self):
         return ReconstructionLoss(self.hidden_weight)
 
-    def _pretrain(self, module, rows, trainer, seed):
+    def _split(self, n_samples, seed):
+        return hold_out(n_samples, self.validation_fraction, seed)
+
+    def _pretrain(self, module, rows, trainer, seed, split):
         """Greedy layer-wise denoising training (Xie et al., 2016, Eq. 4-6); returns its history."""
         if not self.layerwise_epochs or self._draws_globally():
             return []
@@ -309,14 +317,14 @@ class BaseAutoencoder(BaseRepresentation):
                 seed=seed + depth,
                 stage=f"{type(self).__name__}: layer {depth + 1}",
                 epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
+                batches=batches_of(split[0]),
                 noise=True,
             )
         return history
 
-    def _fit_module(self, module, rows, trainer, seed, resume):
+    def _fit_module(self, module, rows, trainer, seed, split, resume):
         """Train the whole; return its history and further fitted attributes."""
-        # Apart from the seeds that the trainer uses.
-        learned, held = hold_out(len(rows), self.validation_fraction, seed + 2)
+        learned, held = split
         n_learned = len(rows) if learned is None else len(learned)
         epochs = n_epochs(n_learned, self.batch_size, self.max_epochs, self.min_steps)
         schedule = []

@@ -201,7 +201,7 @@ class ContextPredictor(BaseRepresentation):
         )
         return encoder.build(form.n_features_in, form.sample_shape, rng)[0]
 
-    def _fit_module(self, module, rows, trainer, seed, resume):
+    def _fit_module(self, module, rows, trainer, seed, split, resume):
         if len(rows) == 1:
             raise ValueError("n_samples=1: batch normalisation needs 2 images at least.")
         patch, jitter = choose_patches(module.input_shape[1:], self.patch_size, self.jitter)

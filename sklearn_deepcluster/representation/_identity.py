@@ -164,9 +164,9 @@ class IdentityAutoencoder(BaseAutoencoder):
     def _loss(self):
         return IdentityLoss()
 
-    def _fit_module(self, module, rows, trainer, seed, resume):
+    def _fit_module(self, module, rows, trainer, seed, split, resume):
         if self.start == "pretrain":
-            return super()._fit_module(module, rows, trainer, seed, resume)
+            return super()._fit_module(module, rows, trainer, seed, split, resume)
         loss = self._loss()
 
         def error(block):
