@@ -4,7 +4,10 @@ import dataclasses
 import functools
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
 
 from sklearn_deepcluster import datasets
 from sklearn_deepcluster.benchmarks._records import checksum
@@ -131,6 +134,23 @@ def _news20_6000():
     return X[rows], y[rows]
 
 
+def _newsgroups_lsa():
+    """The posts by latent semantic analysis, as the README's pipeline has it."""
+    posts, y = datasets.fetch_newsgroups(as_text=True, return_X_y=True)
+    analysis = make_pipeline(
+        TfidfVectorizer(
+            sublinear_tf=True,
+            stop_words="english",
+            min_df=5,
+            max_df=0.1,
+            token_pattern="[a-zA-Z]{3,}",
+        ),
+        TruncatedSVD(50, random_state=0),
+        Normalizer(),
+    )
+    return analysis.fit_transform(posts), y
+
+
 def _mnist_test_thinned():
     X, y = datasets.fetch_mnist(subset="test", return_X_y=True)
     rows = thinned(y)
@@ -200,6 +220,7 @@ SOURCES = {
     ),
     "osu-leaf": Source(_reader("fetch_osu_leaf"), 6, white=None, n_seeds=5, sequences=True),
     "newsgroups": Source(_reader("fetch_newsgroups"), 20, white=None),
+    "newsgroups-lsa": Source(_newsgroups_lsa, 20, white=None),
     "news20-wordllama": Source(_reader("fetch_news20_wordllama"), 20, white=None),
     "news20-wordllama-6000": Source(_news20_6000, 20, white=None),
     "cifar10-efficientnet": Source(_reader("fetch_cifar10_efficientnet"), 10, white=None),

@@ -1,8 +1,9 @@
-"""Text: the 20 Newsgroups posts as tf-idf of 2,000 words."""
+"""Text: the 20 Newsgroups posts, as tf-idf of 2,000 words or as they are."""
 
 import numpy as np
 from sklearn.datasets import fetch_20newsgroups
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils import Bunch
 
 from sklearn_deepcluster.datasets._base import (
     DataSet,
@@ -67,7 +68,7 @@ K. Lang, "NewsWeeder: learning to filter netnews", International Conference on M
 )
 
 
-def fetch_newsgroups(*, subset="all", norm="unit", data_home=None, return_X_y=False):
+def fetch_newsgroups(*, subset="all", norm="unit", as_text=False, data_home=None, return_X_y=False):
     """Load the 20 Newsgroups posts as tf-idf of 2,000 words, downloading them where needed.
 
     Where the environment variable ``SKLEARN_DEEPCLUSTER_DATA`` names a folder that holds
@@ -82,6 +83,8 @@ def fetch_newsgroups(*, subset="all", norm="unit", data_home=None, return_X_y=Fa
     norm : {"unit", "sqrt"}, default="unit"
         Length of a row: "unit" for Euclidean norm 1, "sqrt" for the square root of 2,000, so that
         the mean square is 1, as in the papers on DEC and DEKM.
+    as_text : bool, default=False
+        Give the posts as they are, for a pipeline that begins with words of its own.
     data_home : str, path-like or None, default=None
         Folder of scikit-learn's cache of downloads. None means its own default.
     return_X_y : bool, default=False
@@ -92,7 +95,8 @@ def fetch_newsgroups(*, subset="all", norm="unit", data_home=None, return_X_y=Fa
     data : :class:`~sklearn.utils.Bunch`
         With the attributes
 
-        - ``data`` : ndarray of shape (n, 2000), float32. It is dense: 144 MiB for all posts;
+        - ``data`` : ndarray of shape (n, 2000), float32. It is dense: 144 MiB for all posts; of
+          text, a list of n str, without ``feature_names`` and ``sample_shape``;
         - ``target`` : ndarray of shape (n,), int64;
         - ``target_names`` : list of the 20 names;
         - ``feature_names`` : list of the 2,000 words;
@@ -128,6 +132,20 @@ def fetch_newsgroups(*, subset="all", norm="unit", data_home=None, return_X_y=Fa
     else:
         posts, y, split, sha256 = _from_sklearn(data_home)
         source = "scikit-learn"
+    if as_text:
+        rows = subset_rows(_NEWSGROUPS, split, subset)
+        posts, y = [posts[row] for row in np.arange(len(posts))[rows]], y[rows]
+        if return_X_y:
+            return posts, y
+        names = list(_NEWSGROUPS.target_names)
+        return Bunch(
+            data=posts,
+            target=y,
+            target_names=names,
+            sha256=sha256,
+            source=source,
+            DESCR=_NEWSGROUPS.descr,
+        )
     vectorizer = TfidfVectorizer(max_features=N_WORDS, dtype=np.float32)
     sparse = vectorizer.fit_transform(posts)
     check_form(_NEWSGROUPS, sparse, y, split, source)

@@ -108,6 +108,17 @@ def test_newsgroups(newsgroups):
     np.testing.assert_array_equal(datasets.fetch_news20_wordllama().target, data.target)
 
 
+def test_newsgroups_as_text(newsgroups):
+    text = datasets.fetch_newsgroups(as_text=True)
+    posts, y = datasets.fetch_newsgroups(subset="test", as_text=True, return_X_y=True)
+    assert len(text.data) == 18_846 and all(isinstance(post, str) for post in text.data)
+    assert posts == text.data[11_314:]
+    np.testing.assert_array_equal(text.target, newsgroups.target)
+    np.testing.assert_array_equal(y, newsgroups.target[11_314:])
+    assert text.target_names == newsgroups.target_names
+    assert text.sha256 == newsgroups.sha256
+
+
 def test_newsgroups_norm_and_subset(newsgroups):
     X, y = datasets.fetch_newsgroups(subset="test", norm="sqrt", return_X_y=True)
     np.testing.assert_allclose(np.square(X).mean(axis=1), 1, rtol=1e-5)

@@ -59,6 +59,12 @@ RECIPES = [
         published={"mnist": [Published(_PAPER, 0.5755, 0.5031)]},
     ),
     Recipe(
+        "kmeansnet-identity",
+        "KMeansNet from the data themselves",
+        "KMeansNet",
+        representation="IdentityAutoencoder",
+    ),
+    Recipe(
         "sphere-kmeans",
         "Autoencoder of unit norm + k-means",
         "sklearn.cluster.KMeans",
