@@ -65,9 +65,9 @@ _FINE_PER_CLUSTER = 30
 _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 
 # The metric is chosen by so many rows. A partition is clearer than another where it leaves less of
-# the largest modularity that so many clusters can have: an eighth less by another metric, a third
+# the largest modularity that so many clusters can have: a tenth less by another metric, a third
 # less in another space.
-_METRIC_ROWS, _BY_METRIC, _IN_SPACE = 4_000, 7 / 8, 2 / 3
+_METRIC_ROWS, _BY_METRIC, _IN_SPACE = 4_000, 0.9, 2 / 3
 
 METRICS = ("euclidean", "cosine")
 
@@ -106,7 +106,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         It suits faces in different light, and often text, embeddings and counts. "auto" is
         "euclidean", unless there are more than 15 features (a direction is one dimension less,
         which tells in few) and, of up to 4,000 samples, the modularity of the partition by cosine
-        is nearer by an eighth to the largest that so many clusters can have.
+        is nearer by a tenth to the largest that so many clusters can have.
 
     sigma_scale : float, default=1.0
         Width of the weights ``exp(-d ** 2 / s)``: s is `sigma_scale` times the mean squared
