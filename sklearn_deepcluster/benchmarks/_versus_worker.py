@@ -34,6 +34,7 @@ def make_ours(job, pretraining_epochs, clustering_epochs):
         activation="leaky_relu",  # as ClustPy has it
         max_epochs=pretraining_epochs,
         min_steps=0,
+        validation_fraction=None,  # ClustPy learns from all rows
         batch_size=job["batch_size"],
         lr=LR_PRETRAINING,
     )

@@ -84,7 +84,8 @@ def fetch_newsgroups(*, subset="all", norm="unit", as_text=False, data_home=None
         Length of a row: "unit" for Euclidean norm 1, "sqrt" for the square root of 2,000, so that
         the mean square is 1, as in the papers on DEC and DEKM.
     as_text : bool, default=False
-        Give the posts as they are, for a pipeline that begins with words of its own.
+        Give the posts as they are, for a pipeline that begins with words of its own;
+        `norm` then says nothing.
     data_home : str, path-like or None, default=None
         Folder of scikit-learn's cache of downloads. None means its own default.
     return_X_y : bool, default=False

@@ -255,8 +255,9 @@ class BaseAutoencoder(BaseRepresentation):
         encoder and rescales the others.
 
     validation_fraction : float or None
-        Share of the samples that are not learned from, 2,000 at most: the weights that reconstruct
-        them best are kept, and training stops when they get no better in a quarter of the epochs.
+        Share of the samples, at most half of them and 2,000, that are not learned from: the weights
+        that reconstruct them best are kept, and training stops when they get no better in a quarter
+        of the epochs.
         A network reconstructs small data ever better long after it has stopped to learn what
         their clusters share. None learns from all, for all epochs; so do fewer than 10 held out.
 
@@ -277,7 +278,7 @@ class BaseAutoencoder(BaseRepresentation):
         "noise_kind": [StrOptions({"masking", "dropout"})],
         "hidden_weight": [Interval(numbers.Real, 0, None, closed="left")],
         "layerwise_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
-        "validation_fraction": [Interval(numbers.Real, 0, 1, closed="neither"), None],
+        "validation_fraction": [Interval(numbers.Real, 0, 0.5, closed="right"), None],
     }
 
     def _corruption(self):

@@ -137,7 +137,7 @@ BAD_CLUSTERING = {
     "n_refine": [-1, 1.5, None],
     "inner_tol": [-0.1, None],
     "drift_tol": [-0.1, "none"],
-    "validation_fraction": [0.0, 1.0, "none"],
+    "validation_fraction": [0.0, 0.6, "none"],
     "max_steps": [0, 1.5, None],
     "count_init": [-1, 1.5, None],
 }
