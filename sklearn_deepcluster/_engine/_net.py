@@ -220,7 +220,8 @@ class Snapshot:
 class BestEpoch(Callback):
     """Keep the weights of the epoch with the least loss, and stop when it has not fallen for long.
 
-    Module and objective go back to that epoch at the end, whatever ended the training.
+    Module and objective go back to that epoch at the end, whatever ended the training. Another
+    loss than that of the training is what :meth:`measure` of a subclass returns.
 
     Parameters
     ----------
@@ -237,21 +238,26 @@ class BestEpoch(Callback):
         self.patience = patience
 
     def on_train_begin(self, net, **kwargs):
-        self.loss_, self.waited_ = math.inf, 0
-        self.snapshot_ = Snapshot(net.module_, net.criterion_)
+        self.loss_, self.waited_, self.snapshot_ = math.inf, 0, None
 
-    def on_epoch_end(self, net, **kwargs):
-        loss = net.history[-1]["train_loss"]
-        if loss < self.loss_:
-            self.snapshot_.keep()
-            self.loss_, self.waited_ = loss, 0
-            return
+    def measure(self, net, batches):
+        """Return the loss after an epoch of these batches; None where it is not looked at."""
+        return net.history[-1]["train_loss"]
+
+    def on_epoch_end(self, net, dataset_train=None, **kwargs):
+        loss = self.measure(net, dataset_train)
         self.waited_ += 1
-        if self.patience is not None and self.waited_ >= self.patience:
+        if loss is None:
+            return
+        if loss < self.loss_:
+            self.snapshot_ = Snapshot(net.module_, net.criterion_)
+            self.loss_, self.waited_ = loss, 0
+        elif self.patience is not None and self.waited_ >= self.patience:
             net.stop_training = True
 
     def on_train_end(self, net, **kwargs):
-        self.snapshot_.restore()
+        if self.snapshot_ is not None:  # another callback may have ended the training before
+            self.snapshot_.restore()
 
 
 class Progress(Callback):

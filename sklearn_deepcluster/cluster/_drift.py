@@ -10,9 +10,9 @@ import torch
 
 from sklearn_deepcluster._engine import Callback, Snapshot, Standard, generator
 from sklearn_deepcluster.cluster._graph import (
-    METRICS,
     clearest_metric,
     count_neighbors,
+    metrics_for,
     rows_of,
 )
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
@@ -91,6 +91,9 @@ def _watched_rows(task):
 def _clearest_graph(X, labels, n_clusters):
     """The edges of neighbours in the data, by the metric in which these clusters are clearer."""
     n_neighbors = count_neighbors("auto", len(X), n_clusters)
-    edges = {m: neighbor_edges(rows_of(X, Standard(), m), n_neighbors) for m in METRICS}
-    reached = {m: modularity(edges[m], labels) for m in METRICS}
-    return edges[clearest_metric(reached, X.shape[1], n_clusters)]
+    edges = {
+        metric: neighbor_edges(rows_of(X, Standard(), metric), n_neighbors)
+        for metric in metrics_for(X.shape[1])
+    }
+    reached = {metric: modularity(graph, labels) for metric, graph in edges.items()}
+    return edges[clearest_metric(reached, n_clusters)]

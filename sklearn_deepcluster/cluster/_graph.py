@@ -69,8 +69,6 @@ _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 # less in another space.
 _METRIC_ROWS, _BY_METRIC, _IN_SPACE = 4_000, 0.9, 2 / 3
 
-METRICS = ("euclidean", "cosine")
-
 # A cluster with more than this share of the rows is looked at twice.
 _GIANT_SHARE = 0.5
 
@@ -367,10 +365,11 @@ def choose_metric(X, standard, n_clusters):
     """ "cosine" where the clusters of a sample are clearly more modular by it, or "euclidean"."""
     rows = np.asarray(X) + 0
     rows = rows[_canonical_order(rows)[:: -(-len(rows) // _METRIC_ROWS)]]
-    if rows.shape[1] <= FEW_FEATURES or len(rows) < max(2, n_clusters):
-        return "euclidean"
+    metrics = metrics_for(rows.shape[1])
+    if len(metrics) == 1 or len(rows) < max(2, n_clusters):
+        return metrics[0]
     reached = {}
-    for metric in METRICS:
+    for metric in metrics:
         sample = rows_of(rows, standard, metric)
         sample = sample[_canonical_order(sample)]
         count = count_neighbors("auto", len(sample), n_clusters)
@@ -379,14 +378,19 @@ def choose_metric(X, standard, n_clusters):
         edges = _edges(sample, neighbors, 1.0, n_clusters)
         merger, _ = _merged(sample, edges, n_clusters, "modularity")
         reached[metric] = modularity(shared_edges(merger.flow), _regrouped(merger))
-    return clearest_metric(reached, rows.shape[1], n_clusters)
+    return clearest_metric(reached, n_clusters)
 
 
-def clearest_metric(reached, n_features, n_clusters):
-    """ "cosine" where its modularity is clearly larger, or "euclidean", as of few features."""
-    cosine, euclidean = reached["cosine"], reached["euclidean"]
-    clearer = is_clearer(cosine, euclidean, n_clusters, _BY_METRIC)
-    return "cosine" if n_features > FEW_FEATURES and clearer else "euclidean"
+def metrics_for(n_features):
+    """Those to choose from, the first where none is clearer."""
+    return ("euclidean",) if n_features <= FEW_FEATURES else ("euclidean", "cosine")
+
+
+def clearest_metric(reached, n_clusters):
+    """ "cosine" where its modularity is clearly larger, or "euclidean"."""
+    cosine, euclidean = reached.get("cosine"), reached["euclidean"]
+    clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, _BY_METRIC)
+    return "cosine" if clearer else "euclidean"
 
 
 def is_clearer(modularity, other, n_clusters, by=_IN_SPACE):

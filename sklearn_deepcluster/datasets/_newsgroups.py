@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.datasets import fetch_20newsgroups
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.utils import Bunch
 
 from sklearn_deepcluster.datasets._base import (
     DataSet,
@@ -138,15 +137,7 @@ def fetch_newsgroups(*, subset="all", norm="unit", as_text=False, data_home=None
         posts, y = [posts[row] for row in np.arange(len(posts))[rows]], y[rows]
         if return_X_y:
             return posts, y
-        names = list(_NEWSGROUPS.target_names)
-        return Bunch(
-            data=posts,
-            target=y,
-            target_names=names,
-            sha256=sha256,
-            source=source,
-            DESCR=_NEWSGROUPS.descr,
-        )
+        return make_bunch(_NEWSGROUPS, posts, y, sha256=sha256, source=source)
     vectorizer = TfidfVectorizer(max_features=N_WORDS, dtype=np.float32)
     sparse = vectorizer.fit_transform(posts)
     check_form(_NEWSGROUPS, sparse, y, split, source)

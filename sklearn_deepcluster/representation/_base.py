@@ -257,9 +257,9 @@ class BaseAutoencoder(BaseRepresentation):
     validation_fraction : float or None
         Share of the samples, at most half of them and 2,000, that are not learned from: the weights
         that reconstruct them best are kept, and training stops when they get no better in a quarter
-        of the epochs.
-        A network reconstructs small data ever better long after it has stopped to learn what
-        their clusters share. None learns from all, for all epochs; so do fewer than 10 held out.
+        of the epochs. A network reconstructs small data ever better long after it has stopped to
+        learn what their clusters share. None learns from all samples, for all epochs; so does a
+        share of fewer than 10.
 
     layerwise_epochs : int
         Epochs of greedy layer-wise denoising training per layer (dropout of `noise`, or 0.2
@@ -330,9 +330,8 @@ class BaseAutoencoder(BaseRepresentation):
         epochs = n_epochs(n_learned, self.batch_size, self.max_epochs, self.min_steps)
         schedule = []
         if held is not None:
-            n_steps = -(-n_learned // min(self.batch_size or n_learned, n_learned))
             part = rows.like(np.asarray(rows.X[held.numpy()]))
-            schedule.append(LeastHeldOutError(part, epochs, n_steps))
+            schedule.append(LeastHeldOutError(part, epochs))
         history = trainer.train(
             module,
             self._loss(),

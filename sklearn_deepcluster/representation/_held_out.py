@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from sklearn_deepcluster._engine import Batches, Callback, Snapshot, generator, map_blocks
+from sklearn_deepcluster._engine import Batches, BestEpoch, generator, map_blocks
 
 # With fewer held out their error says nothing; more say no more.
 _LEAST, _MOST = 10, 2000
@@ -39,7 +39,7 @@ def reconstruction_errors(module, rows):
     return map_blocks(lambda block: (module(block)[1] - block).square().mean(1), rows)
 
 
-class LeastHeldOutError(Callback):
+class LeastHeldOutError(BestEpoch):
     """Keep the weights that reconstruct the rows held out best; stop when they get no better.
 
     Parameters
@@ -48,31 +48,18 @@ class LeastHeldOutError(Callback):
         Those held out.
     epochs : int
         How many there will be at most.
-    n_steps : int
-        Steps of an epoch.
     """
 
-    def __init__(self, rows, epochs, n_steps):
+    def __init__(self, rows, epochs):
+        super().__init__(patience=math.ceil(_PATIENCE * epochs))
         self.rows = rows
         self.epochs = epochs
-        self.every = max(1, _STEPS // n_steps)
-        self.patience = math.ceil(_PATIENCE * epochs)
 
-    def on_train_begin(self, net, **kwargs):
-        self.error_, self.waited_, self.snapshot_ = math.inf, 0, None
-
-    def on_epoch_end(self, net, **kwargs):
-        self.waited_ += 1
-        if len(net.history) % self.every and len(net.history) < self.epochs:
-            return
-        module = net.module_.eval()
-        error = float(reconstruction_errors(module, self.rows).double().mean())
+    def measure(self, net, batches):
+        """Return the mean squared error; every epoch, or as often as there were ten steps."""
+        epoch = len(net.history)
+        if epoch % max(1, _STEPS // len(batches)) and epoch < self.epochs:
+            return None
+        error = float(reconstruction_errors(net.module_.eval(), self.rows).double().mean())
         net.history.record("validation_loss", error)
-        if error < self.error_:
-            self.error_, self.waited_ = error, 0
-            self.snapshot_ = Snapshot(net.module_)
-        net.stop_training |= self.waited_ >= self.patience
-
-    def on_train_end(self, net, **kwargs):
-        if self.snapshot_ is not None:  # a callback may have ended the training before
-            self.snapshot_.restore()
+        return error

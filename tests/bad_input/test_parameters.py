@@ -70,6 +70,7 @@ BAD_NETWORK = {
     "hidden_layer_sizes": [(0,), (8, -1), (8.5,), "8", 8, None],
     "tied": ["yes", None],
     "layerwise_epochs": [-1, 1.5, None],
+    "validation_fraction": [0.0, 0.6, "none"],
     "module": [3, "net", torch.nn.Linear(16, 2), lambda d: torch.nn.Linear(d, 2)],
     "sample_shape": [(3, 5), (4,), (4, 4, 2), (-4, -4), (2, 2, 2, 2), (2.5, 6.4), "44", 16.5],
     "filters": [(), (0,), (2.5,), (4, 4), 4, None],
@@ -137,7 +138,6 @@ BAD_CLUSTERING = {
     "n_refine": [-1, 1.5, None],
     "inner_tol": [-0.1, None],
     "drift_tol": [-0.1, "none"],
-    "validation_fraction": [0.0, 0.6, "none"],
     "max_steps": [0, 1.5, None],
     "count_init": [-1, 1.5, None],
 }

@@ -213,7 +213,7 @@ def quick(cls, **params):
     defaults = {"max_epochs": 40, "min_steps": 0, "batch_size": 50, "lr": 3e-3, "tol": 0.0}
     return cls(
         3,
-        autoencoder=small_autoencoder(hidden_layer_sizes=(16, 8)),
+        autoencoder=small_autoencoder(hidden_layer_sizes=(16, 8), validation_fraction=None),
         random_state=0,
         precision="float32",
         update_interval=10,
@@ -231,15 +231,11 @@ def test_any_method_can_have_a_companion(blobs):
         history["loss"], model.gamma * terms[0] + terms[1] + 10 * terms[2], rtol=1e-5
     )
     assert history["companion"][-1] < 0.8 * history["companion"][0]
-    assert "companion" not in quick(IDEC, max_epochs=1).fit(X).history_
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_without_a_companion_clusters_overlap_more_in_the_hidden_layers(blobs, seed):
-    X, _ = blobs
-    models = (quick(cls).set_params(random_state=seed) for cls in (CompanionIDEC, IDEC))
-    hooked, plain = (companion_of(model.fit(X), X) for model in models)
-    assert hooked < plain
+    # Without the hook the clusters overlap more in the hidden layers.
+    plain = quick(IDEC).fit(X)
+    assert "companion" not in plain.history_
+    found = [companion_of(m, X) for m in (model, plain)]
+    assert found[0] < 0.95 * found[1]
 
 
 def companion_of(model, X):

@@ -21,7 +21,7 @@ from sklearn_deepcluster._engine import (
     seeded_global_rng,
     uses_bfloat16,
 )
-from sklearn_deepcluster._engine._device import PRECISION_VARIABLE
+from sklearn_deepcluster._engine._device import PRECISION_VARIABLE, keep_freed_memory
 
 ABSENT = "cuda:99"
 
@@ -164,3 +164,12 @@ def test_memory_is_kept_between_steps():
     """Twenty steps with 50 MB each fault in fewer pages than one of them has."""
     faults = int(subprocess.check_output([sys.executable, "-c", STEPS], text=True))
     assert faults < 5 * 10 * 2**20 // mmap.PAGESIZE
+
+
+def test_a_process_that_may_not_have_the_memory_goes_without(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise RuntimeError("can't allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "empty", refuse)
+        keep_freed_memory()

@@ -169,6 +169,7 @@ def test_a_batch_is_a_pair_that_may_have_a_kind():
 def test_batches_of_chosen_rows_hold_these_alone(steps):
     X, chosen = table(20), torch.tensor([1, 2, 3, 5, 8, 13, 17, 19])
     batches = Batches(Rows(X), 2, rng(), steps=steps, chosen=chosen)
-    index = torch.cat([index for _, index in batches])
-    assert len(batches) == 4 and index.sort().values.tolist() == chosen.tolist()
-    np.testing.assert_array_equal(torch.cat([x for x, _ in batches]).shape, (8, X.shape[1]))
+    epoch = list(batches)
+    index = torch.cat([index for _, index in epoch])
+    assert len(epoch) == len(batches) == 4 and index.sort().values.tolist() == chosen.tolist()
+    np.testing.assert_array_equal(torch.cat([x for x, _ in epoch]), X[index.numpy()])

@@ -329,8 +329,8 @@ def test_images_of_any_size_and_hardly_any_of_them(shape, n_samples):
 
 def test_two_features_tell_left_from_right():
     X = np.random.default_rng(0).normal((3.0, 5.0), size=(200, 2))
-    # In training: the statistics of batches of one column that ``score`` uses lag behind by chance.
-    assert min(small().fit(X).history_["loss"]) < 0.5 * math.log(2)
+    # Long and slow: the running statistics of a network that still moves fast lag behind it.
+    assert small(lr=1e-3, min_steps=400).fit(X).score(X) > -0.5 * math.log(2)
 
 
 @pytest.mark.parametrize(

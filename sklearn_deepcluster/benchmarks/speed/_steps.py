@@ -108,9 +108,9 @@ def loop_by_hand(X, epochs, dtype):
 
 def _fit_autoencoder(X, epochs, precision):
     # Without noise, and from all rows: the plain loops have neither noise nor rows held out.
-    autoencoder = Autoencoder(noise=0.0, validation_fraction=None, random_state=0)
-    autoencoder.set_params(max_epochs=epochs, min_steps=0)
-    autoencoder.set_params(batch_size=BATCH, precision=precision, device="cpu").fit(X)
+    params = {"batch_size": BATCH, "precision": precision, "device": "cpu", "random_state": 0}
+    autoencoder = Autoencoder(noise=0.0, validation_fraction=None, max_epochs=epochs, min_steps=0)
+    autoencoder.set_params(**params).fit(X)
 
 
 def measure(rounds=3, epochs=3):
