@@ -9,12 +9,8 @@ agreement with the true classes along the training (see the guide, "Never below 
 import torch
 
 from sklearn_deepcluster._engine import Callback, Snapshot, Standard, generator
-from sklearn_deepcluster.cluster._graph import (
-    clearest_metric,
-    count_neighbors,
-    metrics_for,
-    rows_of,
-)
+from sklearn_deepcluster.cluster._agglomeration import rows_of
+from sklearn_deepcluster.cluster._graph_choices import clearest_metric, count_neighbors, metrics_for
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 
 # The training ends when so many epochs in a row were worse than the best by more than is allowed.
@@ -90,7 +86,7 @@ def _watched_rows(task):
 
 def _clearest_graph(X, labels, n_clusters):
     """The edges of neighbours in the data, by the metric in which these clusters are clearer."""
-    n_neighbors = count_neighbors("auto", len(X), n_clusters)
+    n_neighbors = count_neighbors(len(X), n_clusters)
     edges = {
         metric: neighbor_edges(rows_of(X, Standard(), metric), n_neighbors)
         for metric in metrics_for(X.shape[1])

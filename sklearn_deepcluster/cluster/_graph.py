@@ -29,45 +29,33 @@ where the graph falls apart into more pieces than clusters, the smallest joins t
 
 import math
 import numbers
-from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_deepcluster._engine import Standard, learn_standard
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT
-from sklearn_deepcluster.cluster._merger import Merger
-from sklearn_deepcluster.cluster._moves import improve_modularity, modularity, shared_edges
-from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES, check_algorithm, nearest_neighbors
+from sklearn_deepcluster.cluster._agglomeration import (
+    BLOCK_VALUES,
+    STEP_WEIGHT,
+    canonical_order,
+    distances_to_neighbors,
+    edges_of,
+    merged,
+    regrouped,
+    rows_of,
+    weights_of,
+)
+from sklearn_deepcluster.cluster._graph_choices import choose_metric, choose_neighbors
+from sklearn_deepcluster.cluster._moves import modularity, shared_edges
+from sklearn_deepcluster.cluster._neighbors import check_algorithm, nearest_neighbors
 from sklearn_deepcluster.utils._pickles import VersionedPickle
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from sklearn_deepcluster.utils._warnings import warn_user
-
-# Weights of the nearest neighbours must not vanish: the width of the kernel is doubled until the
-# farthest of them is above this.
-_LEAST_WEIGHT = 1e-5
-_BLOCK_VALUES = 2**20
-
-# Weight of each further step of a walk, per linkage.
-_STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01, "modularity": 0.0}
-
-# Modularity decides from this many clusters per cluster that is asked for.
-_FINE_PER_CLUSTER = 30
-
-# "auto" neighbours: an eighth of the rows of a cluster of average size, within these bounds.
-_NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
-
-# The metric is chosen by so many rows. A partition is clearer than another where it leaves less of
-# the largest modularity that so many clusters can have: a tenth less by another metric, a third
-# less in another space.
-_METRIC_ROWS, _BY_METRIC, _IN_SPACE = 4_000, 0.9, 2 / 3
 
 # A cluster with more than this share of the rows is looked at twice.
 _GIANT_SHARE = 0.5
@@ -90,7 +78,9 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     n_neighbors : int or "auto", default="auto"
         Neighbours of each sample in the graph; n_samples - 1 where there are fewer. "auto" is
         ``n_samples / n_clusters / 8``, but at least 4 and at most 20: of small clusters more
-        neighbours would be of others.
+        neighbours would be of others. Where that is less than 20, of up to 2,000 samples, it is up
+        to 20 instead where with more the clusters of random parts of the samples are those of all
+        samples much more nearly.
 
     linkage : {"modularity", "degree", "path_integral"}, default="modularity"
         "degree" counts the walks that visit the other cluster for one step [1]_;
@@ -188,7 +178,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     _parameter_constraints = {
         "n_clusters": POSITIVE_INT,
         "n_neighbors": [*POSITIVE_INT, StrOptions({"auto"})],
-        "linkage": [StrOptions(set(_STEP_WEIGHT))],
+        "linkage": [StrOptions(set(STEP_WEIGHT))],
         "metric": [StrOptions({"auto", "euclidean", "cosine"})],
         "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
         "algorithm": [StrOptions({"auto", "exact", "approximate"})],
@@ -247,9 +237,12 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             metric = choose_metric(samples.X, standard, self.n_clusters)
         standard = Standard() if metric == "cosine" else standard
         X = rows_of(samples.X, standard, metric)
-        order = _canonical_order(X)
+        order = canonical_order(X)
         X = X[order]
-        n_neighbors = count_neighbors(self.n_neighbors, n, self.n_clusters)
+        n_neighbors = self.n_neighbors
+        if n_neighbors == "auto":
+            n_neighbors = choose_neighbors(X, self.n_clusters)
+        n_neighbors = min(n_neighbors, max(1, n - 1))
         search = NearestNeighbors(n_neighbors=n_neighbors, n_jobs=self.n_jobs).fit(X)
         learned = {"labels": np.zeros(n, dtype=np.int64), "n_leaves_": 1}
         learned |= {"kernel_width_": 0.0, "modularity_": 0.0}
@@ -284,8 +277,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
     def _agglomerate(self, X, neighbors):
         """What is learned of the sorted rows; the labels are any numbers."""
-        edges = _edges(X, neighbors, self.sigma_scale, self.n_clusters)
-        merger, n_pieces = _merged(X, edges, self.n_clusters, self.linkage)
+        edges = edges_of(X, neighbors, self.sigma_scale, self.n_clusters)
+        merger, n_pieces = merged(X, edges, self.n_clusters, self.linkage)
         if n_pieces > self.n_clusters:
             warn_user(
                 f"The graph of neighbours falls into {n_pieces} pieces, more than "
@@ -295,7 +288,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             )
         labels = merger.labels
         if self.linkage == "modularity":
-            labels = _regrouped(merger)
+            labels = regrouped(merger)
         else:
             self._check_for_giant(X, edges, labels)
         n_leaves = int(edges.leaves.max()) + 1
@@ -308,8 +301,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         largest = _largest_share(labels)
         if largest <= _GIANT_SHARE or self.n_clusters == 1:
             return
-        merger, _ = _merged(X, edges, self.n_clusters, "modularity")
-        other = _largest_share(_regrouped(merger))
+        merger, _ = merged(X, edges, self.n_clusters, "modularity")
+        other = _largest_share(regrouped(merger))
         if other <= _GIANT_SHARE:
             name = {"degree": "ac-gdl", "path_integral": "ac-pic"}[self.linkage]
             warn_user(
@@ -335,16 +328,16 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         standard = Standard(self.center_, self.scale_)
         X = rows_of(read(self, X, reset=False).X, standard, self.metric_)
         neighbors = self._search.kneighbors(X, return_distance=False)
-        distances = _squared_distances(X, self._X, neighbors)
+        distances = distances_to_neighbors(X, self._X, neighbors)
         # Relative to the nearest: far from the data all weights would vanish.
         nearest = distances.min(axis=1, keepdims=True)
-        weights = _weights(distances - nearest, self.kernel_width_)
+        weights = weights_of(distances - nearest, self.kernel_width_)
         known = nearest[:, 0] == 0
         weights[known] = distances[known] == 0
         labels = self._labels[neighbors]
         found = np.empty(len(X), dtype=np.int64)
         count = int(self._labels.max()) + 1
-        step = max(1, _BLOCK_VALUES // count)
+        step = max(1, BLOCK_VALUES // count)
         for start in range(0, len(X), step):
             part = slice(start, start + step)
             votes = np.zeros((len(labels[part]), count))
@@ -353,173 +346,13 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         return found
 
 
-def count_neighbors(n_neighbors, n, n_clusters):
-    """Neighbours of each of n rows; `n_neighbors` is "auto" or a number."""
-    if n_neighbors == "auto":
-        share = round(_NEIGHBOR_SHARE * n / n_clusters)
-        n_neighbors = min(max(share, _LEAST_NEIGHBORS), _MOST_NEIGHBORS)
-    return min(n_neighbors, max(1, n - 1))
-
-
-def choose_metric(X, standard, n_clusters):
-    """ "cosine" where the clusters of a sample are clearly more modular by it, or "euclidean"."""
-    rows = np.asarray(X) + 0
-    rows = rows[_canonical_order(rows)[:: -(-len(rows) // _METRIC_ROWS)]]
-    metrics = metrics_for(rows.shape[1])
-    if len(metrics) == 1 or len(rows) < max(2, n_clusters):
-        return metrics[0]
-    reached = {}
-    for metric in metrics:
-        sample = rows_of(rows, standard, metric)
-        sample = sample[_canonical_order(sample)]
-        count = count_neighbors("auto", len(sample), n_clusters)
-        search = NearestNeighbors(n_neighbors=count).fit(sample)
-        neighbors = search.kneighbors(return_distance=False)
-        edges = _edges(sample, neighbors, 1.0, n_clusters)
-        merger, _ = _merged(sample, edges, n_clusters, "modularity")
-        reached[metric] = modularity(shared_edges(merger.flow), _regrouped(merger))
-    return clearest_metric(reached, n_clusters)
-
-
-def metrics_for(n_features):
-    """Those to choose from, the first where none is clearer."""
-    return ("euclidean",) if n_features <= FEW_FEATURES else ("euclidean", "cosine")
-
-
-def clearest_metric(reached, n_clusters):
-    """ "cosine" where its modularity is clearly larger, or "euclidean"."""
-    cosine, euclidean = reached.get("cosine"), reached["euclidean"]
-    clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, _BY_METRIC)
-    return "cosine" if clearer else "euclidean"
-
-
-def is_clearer(modularity, other, n_clusters, by=_IN_SPACE):
-    """Whether a partition leaves less of the largest modularity than another, by this factor."""
-    most = 1 - 1 / n_clusters
-    return most - modularity < by * (most - other)
-
-
-class _Edges(NamedTuple):
-    """The graph of neighbours, and the clusters to start from."""
-
-    graph: csr_array
-    width: float
-    leaves: np.ndarray
-
-
-def _edges(X, neighbors, sigma_scale, n_clusters):
-    """The edges of sorted rows to their neighbours, weighted."""
-    distances = _squared_distances(X, X, neighbors)
-    width = _kernel_width(distances, sigma_scale)
-    ends = np.arange(0, neighbors.size + 1, neighbors.shape[1])
-    weights = _weights(distances, width).ravel()
-    graph = csr_array((weights, neighbors.ravel(), ends), shape=(len(X), len(X)))
-    return _Edges(graph, width, _leaves(X, neighbors, distances, n_clusters))
-
-
-def _merged(X, edges, n_clusters, linkage):
-    """The merger with so many clusters left, and how many the edges alone have led to."""
-    graph = edges.graph if linkage == "modularity" else edges.graph.maximum(edges.graph.T)
-    merger = Merger(graph, edges.leaves, _STEP_WEIGHT[linkage])
-    if linkage == "modularity":
-        merger.merge_until(_FINE_PER_CLUSTER * n_clusters)
-        merger.prefer_modularity()
-    merger.merge_until(n_clusters)
-    n_pieces = merger.n_clusters
-    if n_pieces > n_clusters:
-        _join_pieces(merger, X, n_clusters)
-    return merger, n_pieces
-
-
-def _regrouped(merger):
-    """Labels after single rows have changed sides."""
-    labels = np.unique(merger.labels, return_inverse=True)[1]
-    return improve_modularity(merger.flow, labels)
-
-
-def _largest_share(labels):
-    return np.unique(labels, return_counts=True)[1].max() / len(labels)
-
-
 def _standard_of(X):
     """A centre, and a scale that is a power of two: it rounds nothing, so ties stay ties."""
     rows = np.asarray(X) + 0
     # Sums in an order that depends on the values alone.
-    standard = learn_standard(rows[_canonical_order(rows)])
+    standard = learn_standard(rows[canonical_order(rows)])
     return Standard(standard.center, 2.0 ** round(math.log2(standard.scale)))
 
 
-def rows_of(X, standard, metric):
-    """Rows as float32; -0.0, which has other bytes than 0.0, becomes 0.0."""
-    if metric == "euclidean":
-        return standard.apply(X) + 0
-    out = np.empty(X.shape, dtype=np.float32)
-    step = max(1, _BLOCK_VALUES // X.shape[1])
-    for start in range(0, len(X), step):
-        rows = np.asarray(X[start : start + step], dtype=np.float64)
-        largest = np.abs(rows).max(axis=1, keepdims=True)
-        out[start : start + step] = normalize(rows / np.where(largest > 0, largest, 1)) + 0
-    return out
-
-
-def _weights(distances, width):
-    if not width:
-        return np.ones(distances.shape)
-    return np.exp(-distances / width)
-
-
-def _leaves(X, neighbors, distances, n_clusters):
-    """Clusters to start from: equal rows, joined with their nearest neighbours if enough remain."""
-    rows = np.arange(len(X))
-    equal = rows[:-1][(X[1:] == X[:-1]).all(axis=1)]
-    nearest = neighbors[rows, distances.argmin(axis=1)]
-    joined = np.concatenate([rows, equal]), np.concatenate([nearest, equal + 1])
-    for tails, heads in (joined, (equal, equal + 1)):
-        graph = coo_array((np.ones(len(tails)), (tails, heads)), shape=(len(X), len(X)))
-        count, labels = connected_components(graph, directed=False)
-        if count >= n_clusters:
-            break
-    return labels.astype(np.int64)
-
-
-def _join_pieces(merger, X, n_clusters):
-    """Merge what no walk connects: the smallest cluster joins the one with the nearest mean."""
-    members = merger.members()
-    sizes = {c: len(rows) for c, rows in members.items()}
-    means = {c: X[rows].mean(axis=0, dtype=np.float64) for c, rows in members.items()}
-    while len(means) > n_clusters:
-        smallest = min(means, key=lambda c: (sizes[c], c))
-        mean = means.pop(smallest)
-        others = list(means)
-        gaps = np.square(np.array([means[c] for c in others]) - mean).sum(axis=1)
-        nearest = others[int(gaps.argmin())]
-        weights = [sizes.pop(c) for c in (smallest, nearest)]
-        joint = np.average([mean, means.pop(nearest)], axis=0, weights=weights)
-        new = merger.merge(smallest, nearest)
-        means[new], sizes[new] = joint, sum(weights)
-
-
-def _canonical_order(X):
-    """Order of the rows by their bytes: the same whatever order they come in."""
-    bytes_ = np.ascontiguousarray(X).view(np.dtype((np.void, X.dtype.itemsize * X.shape[1])))
-    return np.argsort(bytes_.ravel(), kind="stable")
-
-
-def _squared_distances(X, Y, neighbors):
-    """Squared distances of X[i] to Y[neighbors[i]], as differences: exactly 0 for equal rows."""
-    out = np.empty(neighbors.shape)
-    step = max(1, _BLOCK_VALUES // (neighbors.shape[1] * X.shape[1]))
-    for start in range(0, len(X), step):
-        part = slice(start, start + step)
-        difference = X[part, None] - Y[neighbors[part]]
-        out[part] = np.square(difference, out=difference).sum(axis=2)
-    return out
-
-
-def _kernel_width(distances, sigma_scale):
-    """The width s of the weights exp(-d / s) from the squared distances to the neighbours."""
-    width = sigma_scale * distances.mean()
-    farthest = distances.min(axis=1).max()
-    while width > 0 and farthest > -np.log(_LEAST_WEIGHT) * width:
-        width *= 2
-    return width
+def _largest_share(labels):
+    return np.unique(labels, return_counts=True)[1].max() / len(labels)

@@ -11,7 +11,8 @@ from sklearn.utils import check_array
 from torch import nn
 
 from sklearn_deepcluster._engine import Callback, generator, in_rounds
-from sklearn_deepcluster.cluster._graph import GraphAgglomerative, is_clearer
+from sklearn_deepcluster.cluster._graph import GraphAgglomerative
+from sklearn_deepcluster.cluster._graph_choices import is_clearer
 from sklearn_deepcluster.cluster._neighbors import has_approximate_search
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
 from sklearn_deepcluster.nn import linear

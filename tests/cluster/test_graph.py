@@ -8,14 +8,20 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_wine, make_blobs, make_moons
+from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_deepcluster import GraphAgglomerative
-from sklearn_deepcluster.cluster import _graph, _merger, _moves, _neighbors
+from sklearn_deepcluster.cluster import (
+    _agglomeration,
+    _graph_choices,
+    _merger,
+    _moves,
+    _neighbors,
+)
 
 LINKAGES = ["degree", "path_integral", "modularity"]
 every_linkage = pytest.mark.parametrize("linkage", LINKAGES)
@@ -86,7 +92,7 @@ def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
             clusters.remove(b)
             a |= b
     while len(clusters) > n_clusters:
-        fine = len(clusters) > _graph._FINE_PER_CLUSTER * n_clusters
+        fine = len(clusters) > _agglomeration.FINE_PER_CLUSTER * n_clusters
         affinity = AFFINITY["degree" if linkage == "modularity" and fine else linkage]
         pairs = [(i, j) for j in range(len(clusters)) for i in range(j)]
         members = [np.array(sorted(c)) for c in clusters]
@@ -101,8 +107,8 @@ def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
 @every_linkage
 @pytest.mark.parametrize("seed", range(6))
 def test_equals_plain_loops(linkage, seed, monkeypatch):
-    monkeypatch.setattr(_graph, "_FINE_PER_CLUSTER", 3)  # both stages of "modularity"
-    monkeypatch.setattr(_graph, "improve_modularity", lambda flow, labels: labels)
+    monkeypatch.setattr(_agglomeration, "FINE_PER_CLUSTER", 3)  # both stages of "modularity"
+    monkeypatch.setattr(_agglomeration, "improve_modularity", lambda flow, labels: labels)
     X = np.random.default_rng(seed).normal(size=(70, 3)).astype(np.float32)
     model = GraphAgglomerative(4, n_neighbors=6, linkage=linkage).fit(X)
     expected = agglomerate_by_loops(X.astype(float), 4, 6, linkage)
@@ -114,7 +120,7 @@ def test_affinities_stay_true_while_clusters_merge(linkage):
     """After every merge the stored affinities are those of the formula."""
     X = np.random.default_rng(0).normal(size=(60, 3))
     P, _ = transition_matrix(X, 6, linkage != "modularity")
-    step = _graph._STEP_WEIGHT[linkage]
+    step = _agglomeration.STEP_WEIGHT[linkage]
     weights = P / P.diagonal()[:, None] - np.eye(60)
     merger = _merger.Merger(scipy.sparse.csr_array(weights), np.arange(60) // 2, step)
     if linkage == "modularity":
@@ -196,12 +202,78 @@ def test_memory_grows_with_the_neighbours_alone():
     ("n_clusters", "expected"), [(2, 20), (5, 10), (10, 5), (20, 4), (100, 4), (1, 20)]
 )
 def test_the_number_of_neighbours_follows_the_size_of_the_clusters(n_clusters, expected):
+    assert _graph_choices.count_neighbors(400, n_clusters) == expected
     X = np.random.default_rng(0).normal(size=(400, 2))
-    model = GraphAgglomerative(n_clusters)
-    assert model.fit(X).n_neighbors_ == expected
-    assert model.set_params(n_neighbors=7).fit(X).n_neighbors_ == 7
+    assert GraphAgglomerative(n_clusters, n_neighbors=7).fit(X).n_neighbors_ == 7
     assert GraphAgglomerative(2).fit(X[:9]).n_neighbors_ == 4
     assert GraphAgglomerative(2).fit(X[:3]).n_neighbors_ == 2
+
+
+def by_script(edges, first, others):
+    """Partitions that are `first` of all rows, and `others` of their parts."""
+
+    def partitions(X, counts, n_clusters):
+        rows = X[:, 0].astype(int)
+        found = first if len(X) == len(first[0]) else [labels[rows] for labels in others]
+        return [labels for labels, _ in zip(found, counts, strict=True)], edges
+
+    return partitions
+
+
+def script(monkeypatch, *, steady, clear):
+    """Neighbours chosen where partitions by 4, 10, 14 and 20 are steady and clear to a degree.
+
+    A row in so many is moved to another cluster: of a part of the rows; and of all of them.
+    """
+    n, n_clusters = 300, 10
+    truth = np.arange(n) % n_clusters
+
+    def with_errors(labels, each):
+        moved = np.arange(n) % each == 0 if each else np.zeros(n, dtype=bool)
+        return np.where(moved, (labels + 1) % n_clusters, labels)
+
+    found = [with_errors(truth, each) for each in clear]
+    others = [with_errors(labels, each) for labels, each in zip(found, steady, strict=True)]
+    edges = scipy.sparse.csr_array(truth[:, None] == truth) / (n * n / n_clusters)
+    monkeypatch.setattr(_graph_choices, "_partitions", by_script(edges, found, others))
+    X = np.stack([np.arange(n), np.zeros(n)], axis=1).astype(np.float32)
+    return _graph_choices.choose_neighbors(X, n_clusters)
+
+
+@pytest.mark.parametrize(
+    ("steady", "clear", "expected"),
+    [
+        ([3, 3, 3, 3], [0, 0, 0, 0], 4),
+        ([3, 11, 0, 11], [0, 0, 0, 0], 14),
+        ([3, 0, 0, 0], [0, 0, 0, 0], 10),  # of equally steady ones the first
+        ([7, 8, 8, 8], [0, 0, 0, 0], 4),  # not clearly steadier
+        ([3, 0, 11, 11], [0, 9, 0, 0], 14),  # steadier, but they run into one another
+        ([3, 0, 0, 0], [5, 5, 0, 0], 10),  # that is seen by the fewest
+        ([3, 0, 0, 0], [0, 4, 4, 4], 4),
+    ],
+)
+def test_more_neighbours_where_clusters_are_steadier(steady, clear, expected, monkeypatch):
+    assert script(monkeypatch, steady=steady, clear=clear) == expected
+
+
+def test_small_clusters_that_hang_together_by_chance_get_more_neighbours():
+    X, y = load_iris(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    few, auto = GraphAgglomerative(3, n_neighbors=6), GraphAgglomerative(3)
+    assert auto.fit(X).n_neighbors_ > 6
+    reached = [normalized_mutual_info_score(y, m.fit(X).labels_) for m in (few, auto)]
+    assert reached[1] > reached[0] + 0.1
+
+
+@pytest.mark.parametrize("n", [150, 2001])
+def test_many_rows_and_large_clusters_have_the_number_of_their_size(n, monkeypatch):
+    def refuse(*args):
+        raise AssertionError("partitions were compared")
+
+    monkeypatch.setattr(_graph_choices, "_partitions", refuse)
+    X = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
+    n_clusters = 1 if n == 150 else 100
+    assert _graph_choices.choose_neighbors(X, n_clusters) == (19 if n == 150 else 4)
 
 
 @pytest.mark.parametrize("linkage", ["degree", "path_integral"])
