@@ -2,12 +2,15 @@
 
 from sklearn_deepcluster._version import __version__
 from sklearn_deepcluster.cluster import (
+    AEC,
+    DBC,
     DCEC,
     DCN,
     DDC,
     DEC,
     DEKM,
     DEPICT,
+    DKM,
     DTKC,
     IDEC,
     RDDC,
@@ -16,6 +19,7 @@ from sklearn_deepcluster.cluster import (
     KMeansNet,
     KNet,
     Stiefel,
+    VaDE,
 )
 from sklearn_deepcluster.persistence import check_savable, load_model, save_model
 from sklearn_deepcluster.representation import (
@@ -30,12 +34,15 @@ from sklearn_deepcluster.representation import (
 )
 
 __all__ = [
+    "AEC",
+    "DBC",
     "DCEC",
     "DCN",
     "DDC",
     "DEC",
     "DEKM",
     "DEPICT",
+    "DKM",
     "DTKC",
     "IDEC",
     "RDDC",
@@ -52,6 +59,7 @@ __all__ = [
     "KNet",
     "MLPEncoder",
     "Stiefel",
+    "VaDE",
     "__version__",
     "check_savable",
     "load_model",

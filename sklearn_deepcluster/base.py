@@ -86,10 +86,14 @@ class TorchEstimator(
         The network, with ``encode``; it works on (X - ``center_``) / ``scale_``.
 
     loss_ : float
-        Loss of the last epoch.
+        Loss of the last epoch, or of the one that was kept.
 
     n_iter_ : int
         Number of epochs.
+
+    kept_epoch_ : int
+        The epoch (or round), from 1, whose weights are those of the model: the last, unless the
+        best was kept or drift was taken back. 0 is the start.
 
     center_ : ndarray of float64
         What is subtracted from the input: a row (n_features,), of images for a convolutional

@@ -71,9 +71,13 @@ class IndexedNet(NeuralNet):
     ----------
     targets : object
         What the objective is given until the schedule sets others.
+
+    kept_epoch : int or None
+        The epoch, from 1, that a callback has gone back to, 0 the start; None is the last.
     """
 
     targets = None
+    kept_epoch = None
 
     def __init__(self, module, *args, autocast=False, stage="training", **kwargs):
         super().__init__(module, *args, **kwargs)
@@ -251,13 +255,14 @@ class BestEpoch(Callback):
             return
         if loss < self.loss_:
             self.snapshot_ = Snapshot(net.module_, net.criterion_)
-            self.loss_, self.waited_ = loss, 0
+            self.loss_, self.waited_, self.epoch_ = loss, 0, len(net.history)
         elif self.patience is not None and self.waited_ >= self.patience:
             net.stop_training = True
 
     def on_train_end(self, net, **kwargs):
         if self.snapshot_ is not None:  # another callback may have ended the training before
             self.snapshot_.restore()
+            net.kept_epoch = self.epoch_
 
 
 class Progress(Callback):

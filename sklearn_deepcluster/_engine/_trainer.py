@@ -141,6 +141,8 @@ class Trainer:
                 net.notify("on_train_begin", X=None, y=None)
                 net.fit_loop(batches, epochs=epochs)
                 net.notify("on_train_end", X=None, y=None)
+                if net.kept_epoch is not None:
+                    net.history.record("kept_epoch", net.kept_epoch)
                 if not all(torch.isfinite(p).all() for p in module.parameters()):
                     raise net.diverged("the weights are not finite")
             finally:

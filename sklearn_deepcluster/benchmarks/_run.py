@@ -178,7 +178,7 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
     state = {**asked, "random_state": seed}
     fitted = None
     if name is not None:
-        representation = _representation(recipe, name, settings, state)
+        representation = _representation(recipe, name, settings, state, X)
         key = (repr(sorted(parameters(representation).items())), name, settings.factor)
         if key not in pretrained:
             pretrained[key] = _pretrain(representation, X)
@@ -250,14 +250,12 @@ def some_labels(y, n_labels, seed):
     return partial
 
 
-def _representation(recipe, name, settings, state):
+def _representation(recipe, name, settings, state, X):
     """Return the representation, unfitted: the clusterer's default one, changed by `settings`."""
     representation = _public(name)
     if recipe.slot == "autoencoder":
         clusterer = _public(recipe.estimator)
-        # Setting a nested parameter puts the documented default there.
-        clusterer.set_params(**{f"{recipe.slot}__random_state": None})
-        own = getattr(clusterer, recipe.slot)
+        own = clusterer._default_network(clusterer._read(X, reset=True))
         if type(own) is type(representation):
             representation = clone(own)
     known = representation.get_params(deep=False)

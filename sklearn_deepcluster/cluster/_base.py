@@ -5,7 +5,7 @@ What the author of a method has to know; all else is private to the base:
 ``_network``
     Name of the parameter that holds the network: "autoencoder", or "encoder" where a method does
     without a decoder and so takes untrained networks, too.
-``_default_network(sample_shape)``
+``_default_network(form)``
     The network where that parameter is None.
 ``_keeps_decoder``
     Whether the decoder is trained along and serves ``inverse_transform``.
@@ -159,8 +159,15 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     _network = "autoencoder"
     _keeps_decoder = False
 
-    def _default_network(self, sample_shape):
-        """The network for None, given the shape of a sample; None where it is not known yet."""
+    def _default_network(self, form):
+        """The network for None.
+
+        Parameters
+        ----------
+        form : Form or None
+            What is known of the samples: in ``fit`` all of them (``Samples``), of a fitted method
+            their form alone, and before that nothing.
+        """
         return Autoencoder()
 
     def _check(self, given):
@@ -179,7 +186,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         module : AutoencoderModule
             To be changed in place, or wrapped.
         settings : dict
-            Parameters by name; of a saved model, those that it was fitted with.
+            Parameters by name, those that a saved model was fitted with; and "n_components".
         rng : torch.Generator
             For new weights.
 
@@ -262,7 +269,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         samples = self._read(X, reset=not resumed)
         stream = random_stream(self.random_state)
         seeds = [draw_seed(stream) for _ in range(self.n_init)]
-        network = network_of(self, samples.sample_shape)
+        network = network_of(self, samples)
         given = Given(samples, y, network, resumed)
         self._check_all(given, _run_seeds(seeds[0])[0])
         given = dataclasses.replace(given, y=self._check(given))
@@ -300,14 +307,16 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         """A module like the one that will be trained, to look at."""
         if given.resumed:
             return self.module_
-        module = copy.deepcopy(given.network.build(given.samples))
-        return self._adapt(module, self.get_params(deep=False), generator(0))
+        module, n_components = given.network.build(given.samples)
+        settings = self.get_params(deep=False) | {"n_components": n_components}
+        return self._adapt(copy.deepcopy(module), settings, generator(0))
 
     def _rebuild_module(self):
         """Build the module anew for saved weights."""
         params = self.get_params(deep=False)
         settings = {name: getattr(self, f"{name}_", value) for name, value in params.items()}
-        module = network_of(self, self.sample_shape_).build(self._form())
+        form = self._form()
+        module, settings["n_components"] = network_of(self, form).build(form)
         return self._adapt(module, settings, generator(0))
 
     def _run(self, given, seed):
@@ -324,7 +333,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             first = First(module, self._standard(), self.n_components_, reconstruction=kept)
         else:
             first = network.first(samples, network_seed, self)
-            settings = self.get_params(deep=False)
+            settings = self.get_params(deep=False) | {"n_components": first.n_components}
             first.module = self._adapt(first.module, settings, generator(network_seed))
         rows = Rows(samples.X, standard=first.standard, device=trainer.device)
         task = Task(
@@ -354,6 +363,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             head["cluster_centers_"] = cluster_means(z, labels, empty).numpy()
         variance = float(z.var(axis=0, dtype=np.float64).sum()) or 1.0
         history = _history(outcome.history)
+        kept = outcome.history[-1].get("kept_epoch", len(history["loss"]))
         if first.losses is not None:
             history["pretraining_loss"] = list(first.losses)
         seen = given.samples.fitted
@@ -364,8 +374,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             "module_": task.module,
             "labels_": labels,
             "history_": history,
-            "loss_": history["loss"][-1],
+            "loss_": history["loss"][max(kept, 1) - 1],
             "n_iter_": len(history["loss"]),
+            "kept_epoch_": kept,
             "center_": first.standard.center,
             "scale_": first.standard.scale,
             "n_components_": first.n_components,
@@ -532,11 +543,13 @@ def fitted_head(head):
     return {k: v.cpu().numpy() if torch.is_tensor(v) else v for k, v in head.items()}
 
 
+# Of a row of the net's history; the loss comes first.
+_NO_TERMS = ("batches", "epoch", "train_loss", "kept_epoch")
+
+
 def _history(epochs):
     """Turn the net's rows into lists per term; the loss comes first."""
-    names = dict.fromkeys(
-        name for row in epochs for name in row if name not in ("batches", "epoch", "train_loss")
-    )
+    names = dict.fromkeys(name for row in epochs for name in row if name not in _NO_TERMS)
     history = {"loss": [row["train_loss"] for row in epochs if "train_loss" in row]}
     return history | {name: [row[name] for row in epochs if name in row] for name in names}
 

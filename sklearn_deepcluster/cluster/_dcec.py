@@ -52,5 +52,5 @@ class DCEC(IDEC):
     (3, 8, 8)
     """
 
-    def _default_network(self, sample_shape):
+    def _default_network(self, form):
         return ConvAutoencoder()

@@ -17,9 +17,8 @@ import numbers
 import torch
 from torch import nn
 
-from sklearn_deepcluster._engine import Schedule
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._task import Outcome, watch_labels
+from sklearn_deepcluster.cluster._task import AssignmentWatch, Outcome
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval
@@ -91,19 +90,6 @@ def moved_centers(centers, counts, z, labels):
     after = counts + members.sum(0)
     sums = counts.unsqueeze(1) * centers + members.T @ z
     return torch.where((after > 0).unsqueeze(1), sums / after.unsqueeze(1), centers), after
-
-
-class AssignmentWatch(Schedule):
-    """After each pass: stop if few rows have another cluster than after the last one."""
-
-    def __init__(self, objective, tol):
-        self.objective = objective
-        self.tol = tol
-        self.labels_ = objective.labels.clone()
-
-    def on_epoch_end(self, net, **kwargs):
-        watch_labels(net, self.labels_, self.objective.labels, self.tol)
-        self.labels_ = self.objective.labels.clone()
 
 
 class DCN(BaseDeepClusterer):

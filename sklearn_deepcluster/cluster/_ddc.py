@@ -167,7 +167,8 @@ class DDC(BaseDeepClusterer):
         "pretraining_loss" per epoch of a representation.
 
     loss_ : float
-        The least loss of an epoch, whose weights are kept unless drift was taken back.
+        The least loss of an epoch, whose weights are kept; where drift was taken back, that of
+        `kept_epoch_`.
 
     sample_shape_ : tuple of int
         Shape of one sample as given to ``fit``; of sequences (longest, features).
@@ -261,7 +262,7 @@ class DDC(BaseDeepClusterer):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _default_network(self, sample_shape):
+    def _default_network(self, form):
         return DefaultEncoder()
 
     def _check(self, given):
@@ -282,8 +283,7 @@ class DDC(BaseDeepClusterer):
         objective.to(task.trainer.device)
         per_epoch = max(1, len(task.rows) // self.batch_size)
         per_epoch = max(per_epoch, -(-self.min_steps // self.max_epochs))
-        best = BestEpoch(self.patience)
-        schedule = [best]
+        schedule = [BestEpoch(self.patience)]
         if task.sequential and self.init is not None:
             schedule.append(StopAtRest(task, objective))
         if self.clip_norm is not None:
@@ -296,7 +296,7 @@ class DDC(BaseDeepClusterer):
             # From random weights there is nothing yet that could be lost.
             assign=None if self.init is None else lambda z: objective.log_proba(z).argmax(1),
         )
-        return Outcome(objective.head(), history, {"loss_": best.loss_})
+        return Outcome(objective.head(), history)
 
     def _score_runs(self, runs):
         return [-run.fitted["loss_"] for run in runs]

@@ -63,12 +63,16 @@ class ClusteringLoss(nn.Module):
 
 
 class TargetRefresh(Schedule):
-    """Before each round: embed all rows, renew the targets, stop if few labels changed."""
+    """Before each round: embed all rows, renew the targets, stop if few labels changed.
 
-    def __init__(self, task, objective, tol):
+    `kind` is that of :func:`~sklearn_deepcluster.losses.target_distribution`.
+    """
+
+    def __init__(self, task, objective, tol, kind):
         self.task = task
         self.objective = objective
         self.tol = tol
+        self.kind = kind
         self.labels_ = None
 
     def refresh(self, net):
@@ -76,7 +80,7 @@ class TargetRefresh(Schedule):
         with torch.no_grad():
             z = self.task.embed().to(centers.device)
             q = student_t_log_assignment(z, centers, self.objective.alpha).exp()
-            targets = target_distribution(q)
+            targets = target_distribution(q, self.kind)
         labels = q.argmax(1)
         watch_labels(net, self.labels_, labels, self.tol)
         self.labels_ = labels
@@ -113,7 +117,7 @@ class DEC(BaseDeepClusterer):
         "pretraining_loss" per epoch of the representation.
 
     loss_ : float
-        Loss of the last round.
+        Loss of the last round, or of the one that was kept.
 
     n_iter_ : int
         Number of rounds of `update_interval` steps.
@@ -205,7 +209,7 @@ class DEC(BaseDeepClusterer):
         objective.to(task.trainer.device)
         history = task.train(
             objective,
-            schedule=[TargetRefresh(task, objective, self.tol)],
+            schedule=[TargetRefresh(task, objective, self.tol, self._target_kind())],
             assign=lambda z: objective.assignments(z).argmax(1),
             **rounds_of_steps(self, len(task.rows)),
         )
@@ -213,6 +217,9 @@ class DEC(BaseDeepClusterer):
 
     def _gamma(self):
         return 1.0
+
+    def _target_kind(self):
+        return "square"
 
     def _log_proba(self, z, head):
         return student_t_log_assignment(z, head["cluster_centers_"], self.alpha)

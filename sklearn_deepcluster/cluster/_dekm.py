@@ -178,7 +178,7 @@ class DEKM(BaseDeepClusterer):
         "pretraining_loss" per epoch of the representation.
 
     loss_ : float
-        Loss of the last round.
+        Loss of the last round, or of the one that was kept.
 
     n_iter_ : int
         Number of rounds of `update_interval` steps.

@@ -112,7 +112,7 @@ class DEPICT(BaseDeepClusterer):
         "pretraining_loss" per epoch of the representation.
 
     loss_ : float
-        Loss of the last epoch, also where drift was taken back.
+        Loss of the last epoch, or of the one that was kept.
 
     n_iter_ : int
         Number of epochs, warm-up and those that were taken back included.
@@ -248,7 +248,7 @@ class DEPICT(BaseDeepClusterer):
         """
         return self.fit(X, y).labels_
 
-    def _default_network(self, sample_shape):
+    def _default_network(self, form):
         shared = {
             "n_components": 32,
             "activation": "leaky_relu",
@@ -260,7 +260,7 @@ class DEPICT(BaseDeepClusterer):
             "min_steps": 1500,
             "batch_size": 128,
         }
-        if sample_shape is not None and len(sample_shape) == 1:
+        if form is not None and len(form.sample_shape) == 1:
             return Autoencoder(**shared)
         return ConvAutoencoder(filters=(50, 50), kernel_sizes=(4, 5), **shared)
 

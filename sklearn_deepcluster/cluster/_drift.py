@@ -48,7 +48,7 @@ class DriftWatch(Callback):
             data = whole[rows] if known else self.watched_.described_rows()
             self.edges_ = _clearest_graph(data.numpy(), self._labels(), self.task.start.n_clusters)
             self.best_ = self.now_ = self._modularity()
-            self.drifted_ = 0
+            self.drifted_ = self.epoch_ = 0
             self.snapshot_ = Snapshot(net.module_, net.criterion_)
 
     @torch.no_grad()
@@ -63,7 +63,7 @@ class DriftWatch(Callback):
         self.now_ = self._modularity()
         net.history.record("modularity", self.now_)
         if self.now_ >= self.best_:
-            self.best_ = self.now_
+            self.best_, self.epoch_ = self.now_, len(net.history)
             self.snapshot_.keep()
         self.drifted_ = self.drifted_ + 1 if self._drifted() else 0
         net.stop_training |= self.drifted_ >= _PATIENCE
@@ -72,6 +72,7 @@ class DriftWatch(Callback):
         self.now_ = self._modularity()  # the method may have gone back itself
         if self._drifted():
             self.snapshot_.restore()
+            net.kept_epoch = self.epoch_
 
     def _drifted(self):
         return self.best_ - self.now_ > self.tol * abs(self.best_)

@@ -147,7 +147,7 @@ class DTKC(DDC):
 
     def _check(self, given):
         super()._check(given)
-        module = self.module_ if given.resumed else given.network.build(given.samples)
+        module = self.module_ if given.resumed else given.network.build(given.samples)[0]
         if self._has_companion() and not module.taps:
             raise ValueError(
                 f"companion={self.companion!r} needs intermediate outputs, and the encoder gives "

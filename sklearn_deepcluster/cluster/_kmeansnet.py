@@ -238,7 +238,7 @@ class KMeansNet(BaseDeepClusterer):
     def _keeps_decoder(self):
         return self.variant == "tell"
 
-    def _default_network(self, sample_shape):
+    def _default_network(self, form):
         return Autoencoder(embedding_activation="unit_norm")
 
     def _adapt(self, module, settings, rng):

@@ -309,7 +309,7 @@ class KNet(BaseDeepClusterer):
             module.decoder = None
         return module
 
-    def _default_network(self, sample_shape):
+    def _default_network(self, form):
         return IdentityAutoencoder(start=self.start)
 
     def _check(self, given):

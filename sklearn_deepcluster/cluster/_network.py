@@ -45,12 +45,12 @@ class First:
     losses: list | None = None
 
 
-def network_of(clusterer, sample_shape):
-    """The network that a clusterer was given, or its default one for samples of this shape."""
+def network_of(clusterer, form):
+    """The network that a clusterer was given, or its default one for samples of this form."""
     name = clusterer._network
     given = getattr(clusterer, name)
     if given is None:
-        given = clusterer._default_network(sample_shape)
+        given = clusterer._default_network(form)
     if isinstance(given, FrozenEstimator):
         return FrozenNetwork(given, name)
     if isinstance(given, BaseRepresentation):
@@ -69,7 +69,7 @@ def reads_sequences(clusterer):
     """
     given = getattr(clusterer, clusterer._network)
     if given is None or not isinstance(given, (BaseEncoder, BaseRepresentation, FrozenEstimator)):
-        default = clusterer._default_network((1,))
+        default = clusterer._default_network(None)
         return getattr(default, "sequential", False), None
     sequential = getattr(given, "sequential", False)
     return sequential, given.sample_shape if sequential else None
@@ -115,8 +115,8 @@ class FrozenNetwork:
         return _first(self.fitted, copy.deepcopy(self.fitted.module_))
 
     def build(self, form):
-        """The module for samples of this form, with any weights."""
-        return self.fitted._build(form, seed=0)[0]
+        """The module for samples of this form, with any weights, and its number of components."""
+        return self.fitted._build(form, seed=0)
 
 
 class TrainedNetwork(FrozenNetwork):
@@ -188,7 +188,7 @@ class UserNetwork:
         return First(made[0], standard, made[1], losses=self.losses)
 
     def build(self, form):
-        return self.built[1][0] if self.built else self._build(form, seed=0)[0]
+        return self.built[1] if self.built else self._build(form, seed=0)
 
     def _build(self, form, seed):
         shape = form.sample_shape

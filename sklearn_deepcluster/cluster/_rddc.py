@@ -72,5 +72,5 @@ class RDDC(DDC):
         "encoder": [GRUEncoder, nn.Module, callable, None],
     }
 
-    def _default_network(self, sample_shape):
+    def _default_network(self, form):
         return GRUEncoder()

@@ -127,8 +127,10 @@ class SoftmaxRefresh(Schedule):
         if change <= self.least_change_:
             self.least_change_ = change
             self.calmest_ = Snapshot(net.module_, self.objective)
+            self.epoch_ = len(net.history) - 1
         elif change > max(DRIFT_TOLERANCE * self.tol, DRIFT_FACTOR * self.least_change_):
             self.calmest_.restore()
+            net.kept_epoch = self.epoch_
             net.stop_training = True
 
 

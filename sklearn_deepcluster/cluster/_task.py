@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Rows, Standard, Trainer, in_rounds, map_blocks
+from sklearn_deepcluster._engine import Rows, Schedule, Standard, Trainer, in_rounds, map_blocks
 from sklearn_deepcluster._input import Samples
 from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
 from sklearn_deepcluster.cluster._descriptions import describe
@@ -255,3 +255,23 @@ def watch_labels(net, before, labels, tol):
     net.history.record("label_change", change)
     net.stop_training |= change < tol
     return change
+
+
+class AssignmentWatch(Schedule):
+    """After each pass: stop if few rows have another cluster than after the last one.
+
+    Parameters
+    ----------
+    objective : nn.Module
+        ``labels`` (n,) are the clusters of all rows.
+    tol : float
+    """
+
+    def __init__(self, objective, tol):
+        self.objective = objective
+        self.tol = tol
+        self.labels_ = objective.labels.clone()
+
+    def on_epoch_end(self, net, **kwargs):
+        watch_labels(net, self.labels_, self.objective.labels, self.tol)
+        self.labels_ = self.objective.labels.clone()

@@ -93,10 +93,10 @@ def network_and_rows(estimator, X):
 
 
 def kept_epoch(estimator):
-    """Number, from 1, of the epoch whose weights were kept; None if it is the last."""
+    """Number, from 1, of the epoch whose weights were kept; None if it is the last or the start."""
     losses = estimator.history_["loss"]
-    kept = getattr(estimator, "loss_", losses[-1])
-    return None if kept == losses[-1] else losses.index(kept) + 1
+    kept = getattr(estimator, "kept_epoch_", len(losses))
+    return kept if 0 < kept < len(losses) else None
 
 
 def integer_ticks(ax):

@@ -48,17 +48,16 @@ def target_distribution(q, kind="square", prior=None):
     r"""Sharpened, balanced target of soft assignments over *all* rows.
 
     .. math::
-        p_{ij} \propto q_{ij}^2 \frac{\pi_j}{f_j} \quad \text{("square")}, \qquad
-        p_{ij} \propto q_{ij} \sqrt{\frac{\pi_j}{f_j}} \quad \text{("sqrt")}, \qquad
-        f_j = \sum_i q_{ij}
+        p_{ij} \propto q_{ij}^a \left(\frac{\pi_j}{f_j}\right)^b, \qquad f_j = \sum_i q_{ij}
 
-    "square" is Eq. 3 of Xie et al. (2016), "sqrt" Eq. 7 of Dizaji et al. (2017), which balances
-    without sharpening; both have a uniform prior.
+    "square" is a = 2, b = 1, Eq. 3 of Xie et al. (2016), "sqrt" is a = 1, b = 1/2, Eq. 7 of Dizaji
+    et al. (2017), which balances without sharpening; both have a uniform prior. With b = 0 nothing
+    is balanced, and a is the boost of Li et al. (2018).
 
     Parameters
     ----------
     q : Tensor of shape (n, k)
-    kind : {"square", "sqrt"}, default="square"
+    kind : {"square", "sqrt"} or (a, b), default="square"
     prior : Tensor of shape (k,), default=None
         Expected shares of the clusters; None is uniform.
 
@@ -66,11 +65,18 @@ def target_distribution(q, kind="square", prior=None):
     -------
     p : Tensor of shape (n, k)
     """
+    power, balance = _TARGETS[kind] if isinstance(kind, str) else kind
     mass = q.sum(0).clamp_min(EPS)
     if prior is not None:
         mass = mass / prior
-    weight = q.square() / mass if kind == "square" else q / mass.sqrt()
+    # Relative to the largest: high powers of small numbers would all be zero.
+    weight = (q / q.amax(1, keepdim=True)) ** power if power > 2 else q**power
+    weight = weight / mass**balance
     return weight / weight.sum(1, keepdim=True).clamp_min(EPS)
+
+
+# Powers of the assignment and of the mass of the clusters.
+_TARGETS = {"square": (2, 1), "sqrt": (1, 0.5)}
 
 
 def kl_divergence(p, log_q):

@@ -36,6 +36,7 @@ from sklearn_deepcluster.nn._patches import (
     PositionLoss,
     choose_patches,
 )
+from sklearn_deepcluster.nn._variational import VariationalModule, ends_with_sigmoid
 
 __all__ = [
     "ACTIVATIONS",
@@ -53,12 +54,14 @@ __all__ = [
     "Stochastic",
     "TiedLinear",
     "TupleEncoder",
+    "VariationalModule",
     "block_convnet",
     "block_mlp",
     "block_sides",
     "choose_patches",
     "conv_decoder",
     "conv_encoder",
+    "ends_with_sigmoid",
     "identity_mlp",
     "linear",
     "mlp",

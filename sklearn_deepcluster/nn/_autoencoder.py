@@ -105,7 +105,7 @@ def _groups(network):
     """The layers of each of the :func:`stages`, as lists."""
     groups, waiting = [], []
     for layer in network:
-        if any(True for _ in layer.parameters()):
+        if any(True for _ in layer.parameters()) and not isinstance(layer, nn.BatchNorm2d):
             groups.append([*waiting, layer])
             waiting = []
         elif isinstance(layer, Corruption):
@@ -213,10 +213,12 @@ def conv_encoder(
     activation="relu",
     embedding_activation="identity",
     dropout=None,
+    batch_norm=False,
 ):
     """Convolutions of stride 2 and one linear layer (Guo et al., 2017, DCEC).
 
-    `dropout` makes a layer that is put before every layer with weights.
+    `dropout` makes a layer that is put before every layer with weights; with `batch_norm` every
+    convolution is followed by batch normalisation.
     """
     channels, height, width = sample_shape
     layers = []
@@ -225,8 +227,8 @@ def conv_encoder(
     for n_in, n_out, size, side in zip(inputs, filters, sizes, kernel_sizes, strict=False):
         kernel = _kernel(size, side)
         layer = nn.utils.skip_init(Conv2d, n_in, n_out, stride=2, dtype=torch.float32, **kernel)
-        layers += _dropout(dropout)
-        layers += [initialize(layer, generator), ACTIVATIONS[activation]()]
+        layers += [*_dropout(dropout), initialize(layer, generator)]
+        layers += [*_norm(batch_norm, n_out), ACTIVATIONS[activation]()]
     flat = filters[-1] * sizes[-1][0] * sizes[-1][1]
     layers += [nn.Flatten(), *_dropout(dropout), linear(flat, n_components, generator)]
     return _stack([*layers, ACTIVATIONS[embedding_activation]()])
@@ -234,6 +236,10 @@ def conv_encoder(
 
 def _dropout(dropout):
     return [] if dropout is None else [dropout()]
+
+
+def _norm(batch_norm, n_channels):
+    return [nn.BatchNorm2d(n_channels, dtype=torch.float32)] if batch_norm else []
 
 
 def _stack(layers):
@@ -248,15 +254,20 @@ def conv_decoder(
     generator,
     activation="relu",
     output_activation="identity",
+    batch_norm=False,
 ):
-    """The mirror image of :func:`conv_encoder`; gives back exactly `sample_shape`."""
+    """The mirror image of :func:`conv_encoder`; gives back exactly `sample_shape`.
+
+    With `batch_norm` all maps but the last are normalised.
+    """
     channels, height, width = sample_shape
     sizes = conv_sizes(height, width, kernel_sizes)
     flat = filters[-1] * sizes[-1][0] * sizes[-1][1]
     layers = [
         linear(n_components, flat, generator),
-        ACTIVATIONS[activation](),
         nn.Unflatten(1, (filters[-1], *sizes[-1])),
+        *_norm(batch_norm, filters[-1]),
+        ACTIVATIONS[activation](),
     ]
     outputs = (channels, *filters)[:-1]
     for level in reversed(range(len(filters))):
@@ -279,5 +290,6 @@ def conv_decoder(
             **kernel,
         )
         name = activation if level else output_activation
-        layers += [initialize(layer, generator), ACTIVATIONS[name]()]
+        norm = _norm(batch_norm and level > 0, outputs[level])
+        layers += [initialize(layer, generator), *norm, ACTIVATIONS[name]()]
     return nn.Sequential(*layers)

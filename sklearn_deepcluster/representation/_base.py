@@ -115,7 +115,7 @@ class BaseRepresentation(TorchEstimator):
         unit of X does not matter; None switches it off.
 
     max_epochs : int
-        Passes over the data.
+        Passes over the data. 0, with ``min_steps=0``, leaves the weights as they were drawn.
 
     min_steps : int
         Small data take more passes, until this many optimisation steps were made.
@@ -131,7 +131,7 @@ class BaseRepresentation(TorchEstimator):
         **TRAINING_CONSTRAINTS,
         "center": CENTER,
         "scale": [StrOptions({"auto"}), Interval(numbers.Real, 0, None, closed="neither"), None],
-        "max_epochs": POSITIVE_INT,
+        "max_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
     }
 
@@ -193,6 +193,8 @@ class BaseRepresentation(TorchEstimator):
         epochs, learned = self._fit_module(module, rows, trainer, draw_seed(stream), split, resume)
         losses = [epoch["train_loss"] for epoch in history + epochs]
         kept = {"loss": losses}
+        kept_epoch = epochs[-1].get("kept_epoch", len(epochs)) if epochs else 0
+        kept_epoch += len(history)
         errors = [epoch["validation_loss"] for epoch in epochs if "validation_loss" in epoch]
         if errors:
             kept["validation_loss"] = errors
@@ -200,8 +202,9 @@ class BaseRepresentation(TorchEstimator):
             **state,
             "module_": module,
             "history_": kept,
-            "loss_": losses[-1],
+            "loss_": losses[kept_epoch - 1] if losses else math.nan,
             "n_iter_": len(losses),
+            "kept_epoch_": kept_epoch,
             **learned,
         }
 

@@ -38,6 +38,10 @@ class ConvAutoencoder(BaseAutoencoder):
     kernel_sizes : tuple of int
         Sizes of their kernels. Odd ones halve the maps rounding up, even ones rounding down.
 
+    batch_norm : bool
+        Normalise the maps of each batch after every convolution [3]_. A batch of one sample is
+        then refused.
+
     hidden_weight : float
         Weight of the reconstruction of each hidden layer, as it is without noise, relative to
         that of the input [2]_.
@@ -69,6 +73,8 @@ class ConvAutoencoder(BaseAutoencoder):
        ICONIP 2017.
     .. [2] K. G. Dizaji et al., "Deep Clustering via Joint Convolutional Autoencoder Embedding
        and Relative Entropy Minimization", ICCV 2017.
+    .. [3] F. Li, H. Qiao, B. Zhang, "Discriminatively Boosted Image Clustering with Fully
+       Convolutional Auto-Encoders", Pattern Recognition 83, 2018.
 
     Examples
     --------
@@ -88,6 +94,7 @@ class ConvAutoencoder(BaseAutoencoder):
         "sample_shape": ["array-like", None],
         "filters": ["array-like"],
         "kernel_sizes": ["array-like"],
+        "batch_norm": ["boolean"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "embedding_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
@@ -103,6 +110,7 @@ class ConvAutoencoder(BaseAutoencoder):
         activation="relu",
         embedding_activation="identity",
         output_activation="identity",
+        batch_norm=False,
         noise=0.2,
         noise_kind="masking",
         hidden_weight=0.0,
@@ -131,6 +139,7 @@ class ConvAutoencoder(BaseAutoencoder):
         self.activation = activation
         self.embedding_activation = embedding_activation
         self.output_activation = output_activation
+        self.batch_norm = batch_norm
         self.noise = noise
         self.noise_kind = noise_kind
         self.hidden_weight = hidden_weight
@@ -178,9 +187,13 @@ class ConvAutoencoder(BaseAutoencoder):
             activation=self.activation,
             embedding_activation=self.embedding_activation,
             dropout=self._dropout(),
+            batch_norm=self.batch_norm,
         )
         decoder = conv_decoder(
-            *parts, activation=self.activation, output_activation=self.output_activation
+            *parts,
+            activation=self.activation,
+            output_activation=self.output_activation,
+            batch_norm=self.batch_norm,
         )
         return AutoencoderModule(
             encoder,

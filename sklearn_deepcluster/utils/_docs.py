@@ -119,6 +119,7 @@ _LAST = (
     "history_",
     "loss_",
     "n_iter_",
+    "kept_epoch_",
     "center_",
     "scale_",
     "embedding_variance_",

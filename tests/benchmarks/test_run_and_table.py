@@ -241,7 +241,8 @@ def test_default_is_the_default_representation_of_the_clusterer():
         recipe = recipes.all_recipes()[method]
         name = recipe.representation_name(dataset)
         settings = recipe.config("default", dataset)
-        made = _run._representation(recipe, name, settings, state)
+        X = np.zeros((3, 8, 8) if name == "ConvAutoencoder" else (3, 64))
+        made = _run._representation(recipe, name, settings, state, X)
         assert type(made).__name__ == name
         assert {key: made.get_params()[key] for key in state} == state
 

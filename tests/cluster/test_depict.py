@@ -18,6 +18,7 @@ from torch.autograd import gradcheck
 
 from sklearn_deepcluster import DEPICT, Autoencoder, ConvAutoencoder
 from sklearn_deepcluster._engine import Step
+from sklearn_deepcluster._input import Form
 from sklearn_deepcluster.cluster._labels import match_classes
 from sklearn_deepcluster.cluster._softmax import SoftmaxClusteringLoss, SoftmaxRefresh
 from sklearn_deepcluster.cluster._start import nearest_mean_softmax
@@ -239,7 +240,10 @@ def test_lam_zero_leaves_the_decoder_alone(frozen, blobs):
 
 
 def test_flat_rows_have_a_fully_connected_network():
-    flat, images, unknown = (DEPICT()._default_network(shape) for shape in ((16,), (1, 8, 8), None))
+    flat, images, unknown = (
+        DEPICT()._default_network(shape and Form(sample_shape=shape, n_features_in=16))
+        for shape in ((16,), (1, 4, 4), None)
+    )
     assert type(flat) is Autoencoder and type(images) is type(unknown) is ConvAutoencoder
     for name in ("n_components", "noise", "hidden_weight", "min_steps", "embedding_activation"):
         assert getattr(flat, name) == getattr(images, name)

@@ -39,7 +39,11 @@ def scripted(shares, tol=0.01):
         seed=0,
     )
     net = SimpleNamespace(
-        module_=module, criterion_=nn.Linear(1, 1), history=History(), stop_training=False
+        module_=module,
+        criterion_=nn.Linear(1, 1),
+        history=History(),
+        stop_training=False,
+        kept_epoch=None,
     )
     watch = DriftWatch(task, assign, tol)
     watch.on_train_begin(net)
@@ -57,7 +61,7 @@ def scripted(shares, tol=0.01):
 
 def test_it_goes_back_to_where_neighbours_agreed_most_and_ends():
     net, share = scripted([0.2, 0.1, 0.15, 0.3, 0.4, 0.5, 0.6, 0.6])
-    assert share == 0.1
+    assert share == 0.1 and net.kept_epoch == 1
     assert net.stop_training and len(net.history) == 1 + _drift._PATIENCE
     seen = net.history[:, "modularity"]
     assert seen[0] == max(seen) and seen[0] > 1.5 * seen[-1]
@@ -65,7 +69,7 @@ def test_it_goes_back_to_where_neighbours_agreed_most_and_ends():
 
 def test_it_goes_back_to_the_start():
     net, share = scripted([0.1, 0.3, 0.4])
-    assert share == 0.1 and not net.stop_training
+    assert share == 0.1 and not net.stop_training and net.kept_epoch == 0
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_it_goes_back_to_the_start():
 )
 def test_what_rises_recovers_or_hardly_falls_is_kept(shares):
     net, share = scripted(shares)
-    assert share == shares[-1] and not net.stop_training
+    assert share == shares[-1] and not net.stop_training and net.kept_epoch is None
 
 
 def test_how_much_it_may_fall_is_told():
@@ -101,6 +105,9 @@ def test_a_method_does_not_end_below_its_start(blobs):
     assert "modularity" in kept.history_ and "modularity" not in left.history_
     changed = [np.mean(model.labels_ != model.initial_labels_) for model in (kept, left)]
     assert changed[0] < 0.1 and changed[1] > 0.3
+    # The loss that runs are compared by is that of the weights that were kept.
+    assert kept.kept_epoch_ == 0 and kept.loss_ == kept.history_["loss"][0]
+    assert left.loss_ == left.history_["loss"][left.kept_epoch_ - 1] == min(left.history_["loss"])
 
 
 def test_from_random_weights_nothing_is_watched(blobs):

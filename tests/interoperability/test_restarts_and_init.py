@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from tests._instances import (
+    BY_LOSS,
     END_TO_END,
     N_SAMPLES,
     PRETRAINED,
@@ -59,7 +60,7 @@ def test_n_init_keeps_the_run_with_the_best_score(name, monkeypatch):
     assert estimator.module_ is best.fitted["module_"]
     assert estimator.labels_ is best.fitted["labels_"]
     assert estimator.history_ is best.fitted["history_"]
-    by_score = -estimator.loss_ if name in END_TO_END else estimator.score(X)
+    by_score = -estimator.loss_ if name in BY_LOSS else estimator.score(X)
     assert by_score == pytest.approx(max(ranks), rel=1e-5)
     # The first of several runs is the run that n_init=1 makes.
     with runs_of(monkeypatch) as single:

@@ -134,7 +134,7 @@ def untrained(network, X, seed):
     """The network of a clusterer with its first weights, for these samples."""
     ddc = DDC(2, encoder=network)
     samples = ddc._read(X, reset=True)
-    given = network_of(ddc, samples.sample_shape)
+    given = network_of(ddc, samples)
     given.check(samples, seed)
     return given.first(samples, seed, ddc)
 
