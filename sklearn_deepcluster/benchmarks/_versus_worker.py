@@ -38,12 +38,14 @@ def make_ours(job, pretraining_epochs, clustering_epochs):
         batch_size=job["batch_size"],
         lr=LR_PRETRAINING,
     )
+    own = {} if job["method"] == "VaDE" else {"tol": 0}  # which stops by epochs alone
     return getattr(sklearn_deepcluster, job["method"])(
         job["n_clusters"],
+        **own,
         autoencoder=autoencoder,
         max_epochs=clustering_epochs,
         min_steps=0,
-        tol=0,
+        drift_tol=None,  # ClustPy goes on to the end
         batch_size=job["batch_size"],
         optimizer="adam",
         lr=LR_CLUSTERING,
@@ -58,6 +60,8 @@ def make_clustpy(job, pretraining_epochs, clustering_epochs):
     _import_torchvision()
     from clustpy import deep
 
+    # Its VaDE starts from a mixture, one fit of which takes as long as some k-means.
+    starts = {"covariance_type": "diag"} if job["method"] == "VaDE" else {"n_init": KMEANS_STARTS}
     return getattr(deep, job["method"])(
         job["n_clusters"],
         batch_size=job["batch_size"],
@@ -66,7 +70,7 @@ def make_clustpy(job, pretraining_epochs, clustering_epochs):
         pretrain_optimizer_params={"lr": LR_PRETRAINING},
         clustering_optimizer_params={"lr": LR_CLUSTERING},
         embedding_size=N_COMPONENTS,
-        initial_clustering_params={"n_init": KMEANS_STARTS},
+        initial_clustering_params=starts,
         device="cpu",
         random_state=job["seed"],
     )

@@ -1,4 +1,4 @@
-"""Whole fits of DEC and IDEC on USPS against ClustPy, in turns on one machine.
+"""Whole fits of DEC, IDEC, DCN, DKM and VaDE on USPS against ClustPy, in turns on one machine.
 
 ``python -m sklearn_deepcluster.benchmarks.versus_clustpy`` installs ClustPy from PyPI in an
 environment of its own, with the version of torch that runs here. Both sides get the same network
@@ -31,7 +31,7 @@ from sklearn_deepcluster.benchmarks._records import default_folder, environment,
 from sklearn_deepcluster.metrics import unsupervised_accuracy
 
 CLUSTPY = "clustpy==0.0.3"
-METHODS = ("DEC", "IDEC")
+METHODS = ("DEC", "IDEC", "DCN", "DKM", "VaDE")
 BATCH = 256
 
 
@@ -185,7 +185,7 @@ def main(argv=None):
     """Run the command line; return the record that it prints."""
     parser = argparse.ArgumentParser(
         prog="python -m sklearn_deepcluster.benchmarks.versus_clustpy",
-        description="Compare whole fits of DEC and IDEC on USPS with ClustPy's.",
+        description="Compare whole fits of methods on USPS with ClustPy's.",
     )
     parser.add_argument("--venv", help=f"environment of ClustPy (default: {default_venv()})")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... (%(default)s)")

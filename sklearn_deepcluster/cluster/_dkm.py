@@ -116,7 +116,8 @@ class DKM(BaseDeepClusterer):
 
     alpha : float, "annealed" or array-like of growing values
         Inverse temperature of the assignments, in units of the embedding: 1,000 is all but hard.
-        Of several values each serves an equal share of the epochs, and `tol` has no effect.
+        Of several values each serves an equal share of the epochs, and `tol` and `drift_tol` have
+        no effect.
         "annealed" are the 40 of the paper from 0.1 to 28; with them no pretraining is needed:
         ``autoencoder=Autoencoder(max_epochs=0, min_steps=0), init="random"``.
 
@@ -253,7 +254,10 @@ class DKM(BaseDeepClusterer):
             objective,
             rounds=epochs,
             schedule=[annealing, AssignmentWatch(objective, self.tol if constant else 0.0)],
-            assign=lambda z: squared_distances(z, objective.centers).argmin(1),
+            # While alpha grows the clusters are still to come.
+            assign=(lambda z: squared_distances(z, objective.centers).argmin(1))
+            if constant
+            else None,
         )
         head = {"cluster_centers_": objective.centers.detach(), "alpha_": annealing.alpha_}
         return Outcome(head, history)

@@ -11,7 +11,14 @@ import torch
 from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster.benchmarks import _versus_worker, speed, versus_clustpy
 from sklearn_deepcluster.benchmarks._machine import counted_steps
-from sklearn_deepcluster.benchmarks.speed import _divergence, _inference, _memory, _search, _steps
+from sklearn_deepcluster.benchmarks.speed import (
+    _divergence,
+    _inference,
+    _memory,
+    _methods,
+    _search,
+    _steps,
+)
 
 
 @pytest.fixture
@@ -79,6 +86,18 @@ def test_unequal_steps_are_an_error(tiny, monkeypatch):
     monkeypatch.setattr(_steps, "_fit_autoencoder", lambda X, epochs, precision: None)
     with pytest.raises(AssertionError, match="fit float32 made 0 steps"):
         _steps.measure(rounds=1, epochs=1)
+
+
+def test_clustering_phases_are_compared_with_the_autoencoder(monkeypatch):
+    monkeypatch.setattr(_methods, "N_ROWS", 512)
+    monkeypatch.setattr(_methods, "SIZES", (64, 8, 3))
+    monkeypatch.setattr(_methods, "WIDTHS", (16, 20))
+    result = _methods.measure(rounds=1, epochs=1)
+    for width in ("16", "20"):
+        ms, ratios = result[width]["ms_per_step"], result[width]["ratios"]
+        assert set(ms) == {"autoencoder", "DEC", "IDEC", "DCN", "DKM", "AEC", "VaDE"}
+        assert ratios["DCN / autoencoder"] == pytest.approx(ms["DCN"] / ms["autoencoder"])
+    assert f"{ratios['DCN / autoencoder']:.2f}" in speed.report({"methods": result})
 
 
 def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refit():

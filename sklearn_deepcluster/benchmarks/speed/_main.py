@@ -9,6 +9,7 @@ from sklearn_deepcluster.benchmarks.speed import (
     _divergence,
     _inference,
     _memory,
+    _methods,
     _search,
     _steps,
 )
@@ -16,6 +17,7 @@ from sklearn_deepcluster.benchmarks.speed import (
 # Each has ``measure`` and ``report``.
 PARTS = {
     "steps": _steps,
+    "methods": _methods,
     "divergence": _divergence,
     "search": _search,
     "inference": _inference,
