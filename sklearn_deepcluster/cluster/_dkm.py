@@ -112,7 +112,8 @@ class DKM(BaseDeepClusterer):
     lam : float
         Weight of the squared distances to the representatives (mean over rows) relative to the
         reconstruction error (mean over rows and features, in units of the scale). 0 is the plain
-        autoencoder.
+        autoencoder; so much that the embedding shrinks below the width of the assignments makes all
+        representatives one.
 
     alpha : float, "annealed" or array-like of growing values
         Inverse temperature of the assignments, in units of the embedding: 1,000 is all but hard.
@@ -175,7 +176,7 @@ class DKM(BaseDeepClusterer):
         *,
         autoencoder=None,
         init="k-means",
-        lam=0.1,
+        lam=0.01,
         alpha=1000.0,
         max_epochs=50,
         min_steps=1000,
