@@ -12,16 +12,19 @@ integers, so that the centres never move; in that of the DKM authors only the la
 counts, and the optimiser moves the centres. Neither is imitated.
 """
 
+import copy
 import numbers
 
 import torch
 from torch import nn
 
+from sklearn_deepcluster._engine import draw_seed, ordinary_tensors, random_stream
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._task import AssignmentWatch, Outcome
+from sklearn_deepcluster.cluster._network import network_of
+from sklearn_deepcluster.cluster._task import AssignmentWatch, Given, Outcome
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation._base import n_epochs
-from sklearn_deepcluster.utils._sklearn import Interval
+from sklearn_deepcluster.utils._sklearn import Interval, _fit_context
 
 
 class HardAssignmentLoss(nn.Module):
@@ -97,7 +100,8 @@ class DCN(BaseDeepClusterer):
 
     An autoencoder is trained, and trained further with the squared distance of each row to its
     centre beside the reconstruction error. Assignments and centres follow batch by batch, on line:
-    a centre is the running mean of the rows that were assigned to it.
+    a centre is the running mean of the rows that were assigned to it. ``partial_fit`` goes on with
+    new data.
 
     Parameters
     ----------
@@ -223,3 +227,44 @@ class DCN(BaseDeepClusterer):
         )
         counts = objective.counts.cpu().numpy()
         return Outcome({"cluster_centers_": objective.centers}, history, {"counts_": counts})
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    @ordinary_tensors
+    def partial_fit(self, X, y=None):
+        """Go on with more data, in one pass over them; the first call is ``fit``.
+
+        Network and centres move as in ``fit``, the centres from the counts that they have. What
+        tells of the whole training stays: ``history_``, ``loss_``, ``n_iter_``, ``kept_epoch_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+            New data, any number of rows.
+
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator; ``labels_`` are those of these samples.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid, or `n_clusters` is not that of the fit.
+        FloatingPointError
+            If the training diverges.
+        """
+        if not hasattr(self, "module_"):
+            return self.fit(X, y)
+        if len(self.cluster_centers_) != self.n_clusters:
+            raise ValueError("partial_fit cannot go on with another n_clusters.")
+        samples = self._read(X, reset=False)
+        given = Given(samples, y, network_of(self, samples), resumed=True)
+        once = copy.copy(self)
+        vars(once).update(max_epochs=1, min_steps=0, tol=0.0, drift_tol=None)
+        run = once._run(given, draw_seed(random_stream(self.random_state)))
+        stay = ("history_", "loss_", "n_iter_", "kept_epoch_", "embedding_variance_")
+        self._become(run.fitted | {name: getattr(self, name) for name in stay})
+        return self

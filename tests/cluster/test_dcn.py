@@ -191,6 +191,41 @@ def test_warm_start_goes_on_with_centres_and_counts(unfitted, blobs):
     assert np.abs(model.cluster_centers_ - centers).max() < 0.5 * np.abs(centers).max()
 
 
+def test_partial_fit_goes_on_with_network_centres_and_counts(unfitted, blobs):
+    X, y = blobs
+    model = quick(unfitted).partial_fit(X[:100])  # the first call is fit
+    assert model.counts_.sum() == 3 * 100 + 8 * 100
+    kept = model.history_, model.loss_, model.n_iter_
+    weights = model.module_.state_dict()["encoder.0.weight"].clone()
+    centers = model.cluster_centers_
+    model.partial_fit(X[100:])
+    assert model.counts_.sum() == 3 * 100 + 8 * 100 + 50
+    assert len(model.labels_) == len(model.initial_labels_) == 50
+    assert (model.history_, model.loss_, model.n_iter_) == kept
+    assert not torch.equal(model.module_.state_dict()["encoder.0.weight"], weights)
+    assert 0 < np.abs(model.cluster_centers_ - centers).max() < 0.5 * np.abs(centers).max()
+    assert adjusted_rand_score(y, model.predict(X)) > 0.8
+    assert len(model.partial_fit(X[:1]).labels_) == 1  # fewer rows than clusters
+
+
+def test_partial_fit_is_a_pass_of_a_fit_that_goes_on(unfitted, blobs):
+    X, _ = blobs
+    one, other = quick(unfitted, max_epochs=2).fit(X), quick(unfitted, max_epochs=2).fit(X)
+    other.set_params(warm_start=True, max_epochs=1).fit(X)
+    one.partial_fit(X)
+    np.testing.assert_array_equal(one.cluster_centers_, other.cluster_centers_)
+    np.testing.assert_array_equal(one.labels_, other.labels_)
+
+
+def test_partial_fit_refuses_another_number_of_clusters_or_features(unfitted, blobs):
+    X, _ = blobs
+    model = quick(unfitted, max_epochs=1).fit(X)
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(X[:, :5])
+    with pytest.raises(ValueError, match="n_clusters"):
+        model.set_params(n_clusters=4).partial_fit(X)
+
+
 def test_a_saved_model_has_its_counts(frozen, blobs, unfitted, tmp_path):
     X, _ = blobs
     model = quick(unfitted).fit(X)
