@@ -16,7 +16,7 @@ from sklearn_deepcluster import Autoencoder, ConvAutoencoder, VaDE, load_model, 
 from sklearn_deepcluster._engine import Step, generator
 from sklearn_deepcluster._input import Form
 from sklearn_deepcluster.cluster import _vade
-from sklearn_deepcluster.cluster._vade import MixtureBound, moments
+from sklearn_deepcluster.cluster._mixture import MixtureBound, moments
 from sklearn_deepcluster.nn import AutoencoderModule, VariationalModule
 from tests.cluster.conftest import small_autoencoder
 
