@@ -22,6 +22,8 @@ _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 # by the fewest is as large but for a fiftieth.
 _MORE_NEIGHBORS, _MORE, _MOST_ROWS = (10, 14, 20), 1.2, 2_000
 _N_PARTS, _PART, _STEADIER, _AS_CLEAR = 6, 2 / 3, 2 / 3, 0.98
+# Where not even so much disagrees nothing is tried.
+_STEADY = 0.02
 
 # The metric is chosen by so many rows. A partition is clearer than another where it leaves less of
 # the largest modularity that so many clusters can have: a tenth less by another metric, a third
@@ -60,34 +62,31 @@ def choose_neighbors(X, n_clusters):
         return first
     random = np.random.RandomState(0)
     parts = [np.sort(random.permutation(n)[:n_part]) for _ in range(_N_PARTS)]
-    labels, edges = _partitions(X, counts, n_clusters)
-    reached = [modularity(edges, found) for found in labels]
-    agreement = np.zeros(len(counts))
-    for part in parts:
-        again, _ = _partitions(X[part], counts, n_clusters)
-        agreement += [
-            adjusted_rand_score(found[part], other)
-            for found, other in zip(labels, again, strict=True)
+    neighbors = _neighbors(X, max(counts))
+    of_parts = [_neighbors(X[part], max(counts)) for part in parts]
+
+    def judged(count):
+        """Labels of all rows, how little those of parts agree with them, and the edges."""
+        labels, edges = _partition(X, neighbors[:, :count], n_clusters)
+        agreement = [
+            adjusted_rand_score(labels[part], _partition(X[part], own[:, :count], n_clusters)[0])
+            for part, own in zip(parts, of_parts, strict=True)
         ]
-    unsteady = 1 - agreement / _N_PARTS
-    taken = 0
-    for i in range(1, len(counts)):
-        as_clear = reached[i] >= _AS_CLEAR * reached[0]
-        if as_clear and unsteady[i] < min(_STEADIER * unsteady[0], unsteady[taken]):
-            taken = i
-    return counts[taken]
+        return labels, 1 - np.mean(agreement), edges
+
+    labels, unsteady, edges = judged(first)
+    if unsteady < _STEADY:
+        return first
+    clear, limit, taken = _AS_CLEAR * modularity(edges, labels), _STEADIER * unsteady, first
+    for count in counts[1:]:
+        labels, unsteady, _ = judged(count)
+        if unsteady < limit and modularity(edges, labels) >= clear:
+            limit, taken = unsteady, count
+    return taken
 
 
-def _partitions(X, counts, n_clusters):
-    """Labels for each number of neighbours, and the edges of the graph of the first."""
-    search = NearestNeighbors(n_neighbors=max(counts)).fit(X)
-    neighbors = search.kneighbors(return_distance=False)
-    labels, first = [], None
-    for count in counts:
-        found, edges = _partition(X, neighbors[:, :count], n_clusters)
-        first = edges if first is None else first
-        labels.append(found)
-    return labels, first
+def _neighbors(X, count):
+    return NearestNeighbors(n_neighbors=count).fit(X).kneighbors(return_distance=False)
 
 
 def _partition(X, neighbors, n_clusters):
@@ -109,7 +108,7 @@ def choose_metric(X, standard, n_clusters):
         sample = rows_of(rows, standard, metric)
         sample = sample[canonical_order(sample)]
         count = count_neighbors(len(sample), n_clusters)
-        (labels,), edges = _partitions(sample, [count], n_clusters)
+        labels, edges = _partition(sample, _neighbors(sample, count), n_clusters)
         reached[metric] = modularity(edges, labels)
     return clearest_metric(reached, n_clusters)
 

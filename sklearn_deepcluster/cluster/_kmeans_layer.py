@@ -96,6 +96,7 @@ class LayerSchedule(Callback):
         net.history.record("label_change", float((labels != before).float().mean()))
         if len(labels.unique()) < len(before.unique()):
             self.kept_.restore()
+            net.kept_epoch = len(net.history) - 1
             net.stop_training = True
             return
         self.labels_ = labels

@@ -209,17 +209,6 @@ def test_the_number_of_neighbours_follows_the_size_of_the_clusters(n_clusters, e
     assert GraphAgglomerative(2).fit(X[:3]).n_neighbors_ == 2
 
 
-def by_script(edges, first, others):
-    """Partitions that are `first` of all rows, and `others` of their parts."""
-
-    def partitions(X, counts, n_clusters):
-        rows = X[:, 0].astype(int)
-        found = first if len(X) == len(first[0]) else [labels[rows] for labels in others]
-        return [labels for labels, _ in zip(found, counts, strict=True)], edges
-
-    return partitions
-
-
 def script(monkeypatch, *, steady, clear):
     """Neighbours chosen where partitions by 4, 10, 14 and 20 are steady and clear to a degree.
 
@@ -227,6 +216,7 @@ def script(monkeypatch, *, steady, clear):
     """
     n, n_clusters = 300, 10
     truth = np.arange(n) % n_clusters
+    tried = [4, 10, 14, 20]
 
     def with_errors(labels, each):
         moved = np.arange(n) % each == 0 if each else np.zeros(n, dtype=bool)
@@ -235,7 +225,13 @@ def script(monkeypatch, *, steady, clear):
     found = [with_errors(truth, each) for each in clear]
     others = [with_errors(labels, each) for labels, each in zip(found, steady, strict=True)]
     edges = scipy.sparse.csr_array(truth[:, None] == truth) / (n * n / n_clusters)
-    monkeypatch.setattr(_graph_choices, "_partitions", by_script(edges, found, others))
+
+    def partition(X, neighbors, n_clusters):
+        i = tried.index(neighbors.shape[1])
+        labels = found[i] if len(X) == n else others[i][X[:, 0].astype(int)]
+        return labels, edges
+
+    monkeypatch.setattr(_graph_choices, "_partition", partition)
     X = np.stack([np.arange(n), np.zeros(n)], axis=1).astype(np.float32)
     return _graph_choices.choose_neighbors(X, n_clusters)
 
@@ -250,6 +246,7 @@ def script(monkeypatch, *, steady, clear):
         ([3, 0, 11, 11], [0, 9, 0, 0], 14),  # steadier, but they run into one another
         ([3, 0, 0, 0], [5, 5, 0, 0], 10),  # that is seen by the fewest
         ([3, 0, 0, 0], [0, 4, 4, 4], 4),
+        ([151, 0, 0, 0], [0, 0, 0, 0], 4),  # steady enough
     ],
 )
 def test_more_neighbours_where_clusters_are_steadier(steady, clear, expected, monkeypatch):
@@ -270,7 +267,7 @@ def test_many_rows_and_large_clusters_have_the_number_of_their_size(n, monkeypat
     def refuse(*args):
         raise AssertionError("partitions were compared")
 
-    monkeypatch.setattr(_graph_choices, "_partitions", refuse)
+    monkeypatch.setattr(_graph_choices, "_partition", refuse)
     X = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
     n_clusters = 1 if n == 150 else 100
     assert _graph_choices.choose_neighbors(X, n_clusters) == (19 if n == 150 else 4)
