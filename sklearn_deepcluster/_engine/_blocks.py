@@ -27,7 +27,9 @@ _STEPS = 4
 _EQUAL = weakref.WeakKeyDictionary()
 
 
-def map_blocks(function, rows, *, module=None, asked=None, quick=True, autocast=False):
+def map_blocks(
+    function, rows, *, module=None, asked=None, quick=True, compare=None, autocast=False
+):
     """Apply `function` to `rows` block by block, without gradients.
 
     Parameters
@@ -43,6 +45,9 @@ def map_blocks(function, rows, *, module=None, asked=None, quick=True, autocast=
     quick : bool, default=True
         Whether few rows are worth to find out which smaller blocks will do; it pays where there
         are more to come.
+    compare : callable, default=None
+        Like the function, with all that it computes on the way: by its bits other sizes are tried,
+        where the result alone could hide them.
     autocast : bool, default=False
         Run products in bfloat16.
 
@@ -51,6 +56,7 @@ def map_blocks(function, rows, *, module=None, asked=None, quick=True, autocast=
     out : torch.Tensor on the CPU with n_samples rows; float32 or an integer type.
     """
     size = block_size(rows, module)
+    compare = compare or function
     out = None
     with (
         torch.no_grad(),
@@ -63,9 +69,9 @@ def map_blocks(function, rows, *, module=None, asked=None, quick=True, autocast=
         else:
             sizes = [size]
             if len(rows) >= _MANY_BLOCKS * size:
-                sizes = _equal(function, rows, module, asked, size, larger=True) + sizes
+                sizes = _equal(compare, rows, module, asked, size, larger=True) + sizes
             if len(rows) < size and quick:
-                sizes = sizes + _equal(function, rows, module, asked, size, larger=False)
+                sizes = sizes + _equal(compare, rows, module, asked, size, larger=False)
         for where, block in rows.blocks(sizes):
             part = function(block)[: where.stop - where.start]
             if out is None:

@@ -122,16 +122,19 @@ class AEC(BaseDeepClusterer):
         as float32); centres of shape (n_clusters, n_components); or a clusterer, which is cloned
         and given `n_clusters`, and a seed if it has none.
 
-    lam : float
+    lam : float or "auto"
         Weight of the squared distances to the centres (mean over rows) relative to the
-        reconstruction error (mean over rows and features, in units of the scale). 0 is the plain
-        autoencoder.
+        reconstruction error (mean over rows and features, in units of the scale). "auto" makes both
+        equally large at the start. 0 is the plain autoencoder.
 
     tol : float
         Stop when a smaller fraction of the labels changed from one pass to the next; 0 never stops.
 
     Attributes
     ----------
+    lam_ : float
+        The weight of the distances.
+
     module_ : torch.nn.Module
         The autoencoder, with ``encode`` and ``decode``; it works on (X - ``center_``) / ``scale_``.
 
@@ -163,7 +166,7 @@ class AEC(BaseDeepClusterer):
     _parameter_constraints = {
         **BaseDeepClusterer._parameter_constraints,
         "init": [StrOptions({*NAMES, *SEEDINGS}), "array-like", HasMethods("fit_predict")],
-        "lam": [Interval(numbers.Real, 0, None, closed="left")],
+        "lam": [Interval(numbers.Real, 0, None, closed="left"), StrOptions({"auto"})],
     }
     _keeps_decoder = True
 
@@ -173,7 +176,7 @@ class AEC(BaseDeepClusterer):
         *,
         autoencoder=None,
         init="k-means",
-        lam=0.1,
+        lam="auto",
         max_epochs=50,
         min_steps=1000,
         tol=1e-3,
@@ -222,8 +225,11 @@ class AEC(BaseDeepClusterer):
             centers = task.head["cluster_centers_"]
         else:
             labels, centers = task.start.clusters(z)
-            labels = labels.to(task.trainer.device)
-        objective = CenterDistanceLoss(centers, task.reconstruction, self.lam)
+        lam = self.lam
+        if lam == "auto":
+            lam = self.lam_ if task.resumed else task.balanced_weight(z, centers, labels)
+        labels = None if labels is None else labels.to(task.trainer.device)
+        objective = CenterDistanceLoss(centers, task.reconstruction, lam)
         objective.to(task.trainer.device)
         refresh = CenterRefresh(task, objective, labels, self.tol)
         history = task.train(
@@ -233,4 +239,4 @@ class AEC(BaseDeepClusterer):
             assign=lambda z: squared_distances(z, objective.centers).argmin(1),
         )
         refresh.move_centers(task.embed().to(task.trainer.device))  # of the last weights
-        return Outcome({"cluster_centers_": objective.centers}, history)
+        return Outcome({"cluster_centers_": objective.centers}, history, {"lam_": float(lam)})

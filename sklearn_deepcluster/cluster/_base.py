@@ -421,10 +421,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         try:
             return self._assign_rows(module, self._head(rows.device), rows)
         except FloatingPointError as exc:  # the weights are finite: it is X
-            raise ValueError(
-                "The embedding of X is not finite: X holds NaN, infinity or values far beyond "
-                "those of the fit."
-            ) from exc
+            raise ValueError(_TOO_FAR) from exc
 
     def _head(self, device):
         """What maps the embedding to clusters, name of the fitted attribute -> Tensor."""
@@ -463,7 +460,18 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         def proba(block):
             return self._log_proba(module.encode(block), head).exp()
 
-        return map_blocks(proba, rows, module=module, asked="proba").numpy()
+        def embedding_too(block):  # a steep soft-max would hide how it is rounded
+            z = module.encode(block)
+            return torch.cat([z, self._log_proba(z, head)], dim=1)
+
+        out = map_blocks(proba, rows, module=module, asked="proba", compare=embedding_too)
+        return self._finite(out).numpy()
+
+    def _finite(self, out):
+        """What was computed of new rows, or an error where they are too far."""
+        if not torch.isfinite(out).all():  # the weights are finite: it is X
+            raise ValueError(_TOO_FAR)
+        return out
 
     @available_if(lambda self: self._has_decoder())
     def inverse_transform(self, Z):
@@ -508,6 +516,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         """
         z = self._assign_new(X)[1]
         return -_mean_gap(z, self.cluster_centers_) / self.embedding_variance_
+
+
+_TOO_FAR = (
+    "The embedding of X is not finite: X holds NaN, infinity or values far beyond those of the fit."
+)
 
 
 class FittedHead(dict):

@@ -24,7 +24,7 @@ from sklearn_deepcluster.cluster._network import network_of
 from sklearn_deepcluster.cluster._task import AssignmentWatch, Given, Outcome
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation._base import n_epochs
-from sklearn_deepcluster.utils._sklearn import Interval, _fit_context
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 
 
 class HardAssignmentLoss(nn.Module):
@@ -105,10 +105,10 @@ class DCN(BaseDeepClusterer):
 
     Parameters
     ----------
-    lam : float
+    lam : float or "auto"
         Weight of half the squared distances to the centres (mean over rows) relative to the
-        reconstruction error (mean over rows and features, in units of the scale). 0 is the plain
-        autoencoder.
+        reconstruction error (mean over rows and features, in units of the scale). "auto" makes both
+        terms equally large at the start. 0 is the plain autoencoder.
 
     count_init : int
         How many rows each centre counts as the mean of at the start: the more, the slower it moves.
@@ -118,6 +118,9 @@ class DCN(BaseDeepClusterer):
 
     Attributes
     ----------
+    lam_ : float
+        The weight of half the distances.
+
     counts_ : ndarray of shape (n_clusters,)
         How many rows each centre is the mean of, `count_init` included.
 
@@ -151,7 +154,7 @@ class DCN(BaseDeepClusterer):
 
     _parameter_constraints = {
         **BaseDeepClusterer._parameter_constraints,
-        "lam": [Interval(numbers.Real, 0, None, closed="left")],
+        "lam": [Interval(numbers.Real, 0, None, closed="left"), StrOptions({"auto"})],
         "count_init": [Interval(numbers.Integral, 0, None, closed="left")],
     }
     _keeps_decoder = True
@@ -162,7 +165,7 @@ class DCN(BaseDeepClusterer):
         *,
         autoencoder=None,
         init="k-means",
-        lam=0.1,
+        lam="auto",
         count_init=100,
         max_epochs=50,
         min_steps=1000,
@@ -215,7 +218,10 @@ class DCN(BaseDeepClusterer):
         else:
             labels, centers = task.start.clusters(z)
             counts = torch.full((self.n_clusters,), float(self.count_init), dtype=torch.float32)
-        objective = HardAssignmentLoss(centers, counts, labels, task.reconstruction, self.lam)
+        lam = self.lam
+        if lam == "auto":
+            lam = self.lam_ if task.resumed else 2 * task.balanced_weight(z, centers, labels)
+        objective = HardAssignmentLoss(centers, counts, labels, task.reconstruction, lam)
         objective.to(task.trainer.device)
         epochs = n_epochs(len(task.rows), self.batch_size, self.max_epochs, self.min_steps)
         watch = AssignmentWatch(objective, self.tol)
@@ -226,7 +232,8 @@ class DCN(BaseDeepClusterer):
             assign=lambda z: squared_distances(z, objective.centers).argmin(1),
         )
         counts = objective.counts.cpu().numpy()
-        return Outcome({"cluster_centers_": objective.centers}, history, {"counts_": counts})
+        learned = {"counts_": counts, "lam_": float(lam)}
+        return Outcome({"cluster_centers_": objective.centers}, history, learned)
 
     @_fit_context(prefer_skip_nested_validation=False)
     @ordinary_tensors
@@ -258,6 +265,7 @@ class DCN(BaseDeepClusterer):
         """
         if not hasattr(self, "module_"):
             return self.fit(X, y)
+        self._validate_params()
         if len(self.cluster_centers_) != self.n_clusters:
             raise ValueError("partial_fit cannot go on with another n_clusters.")
         samples = self._read(X, reset=False)

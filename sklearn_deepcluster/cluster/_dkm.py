@@ -9,7 +9,8 @@ Deviations: the reconstruction error is a mean over features where the paper has
 a pass over the rows, and labels are those of the nearest representative in the end; in the authors'
 code an epoch is so many batches of rows drawn with replacement, and labels are those of the last
 time that a row was drawn, 0 where it never was. Their optimiser goes on from the pretraining with
-its moments; here it starts anew. Representatives of a network that was not trained start from rows
+its moments; here it starts anew, and representatives move in a unit that follows the width of the
+embedding, as those that cannot keep up with it lose their rows. Representatives of a network that was not trained start from rows
 (``init="random"``) instead of anywhere in a cube, which need not be where the embedding is.
 """
 
@@ -29,6 +30,9 @@ from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
 _ANNEALED = {"first": 0.1, "count": 40}
+# The unit of the representatives, in widths of the embedding: a network that is trained further moves
+# it as a whole, and they have to keep up. A step of Adam is then 3 % of the width.
+_PACE = 30
 
 
 class SoftDistanceLoss(nn.Module):
@@ -45,18 +49,27 @@ class SoftDistanceLoss(nn.Module):
     ----------
     centers : Tensor of shape (k, e)
         Representatives r, learned along with the network.
+    unit : float
+        In which they move: steps of an optimiser are of the size of its learning rate, however wide
+        the embedding is.
     labels : int64 Tensor of shape (n,)
         Of all rows; those of a batch follow it.
     reconstruction : nn.Module
     lam : float
     """
 
-    def __init__(self, centers, labels, reconstruction, lam):
+    def __init__(self, centers, labels, reconstruction, lam, unit=1.0):
         super().__init__()
-        self.centers = nn.Parameter(centers.clone())
+        self.unit = unit
+        self.relative = nn.Parameter(centers / unit)
         self.register_buffer("labels", labels.clone())
         self.reconstruction = reconstruction
         self.lam = lam
+
+    @property
+    def centers(self):
+        """The representatives, Tensor (k, e)."""
+        return self.unit * self.relative
 
     def forward(self, step):
         """Return the terms of the loss for a batch."""
@@ -109,16 +122,17 @@ class DKM(BaseDeepClusterer):
         as float32); centres of shape (n_clusters, n_components); or a clusterer, which is cloned
         and given `n_clusters`, and a seed if it has none.
 
-    lam : float
+    lam : float or "auto"
         Weight of the squared distances to the representatives (mean over rows) relative to the
-        reconstruction error (mean over rows and features, in units of the scale). 0 is the plain
-        autoencoder; so much that the embedding shrinks below the width of the assignments makes all
-        representatives one.
+        reconstruction error (mean over rows and features, in units of the scale). "auto" makes both
+        equally large at the start. 0 is the plain autoencoder; so much that the embedding shrinks
+        below the width of the assignments makes all representatives one, and from random weights
+        "auto" is too much.
 
     alpha : float, "annealed" or array-like of growing values
         Inverse temperature of the assignments, in units of the embedding: 1,000 is all but hard.
-        Of several values each serves an equal share of the epochs, and `tol` and `drift_tol` have
-        no effect.
+        Of several values each serves an equal share of the epochs, one at least, and `tol` and
+        `drift_tol` have no effect.
         "annealed" are the 40 of the paper from 0.1 to 28; with them no pretraining is needed:
         ``autoencoder=Autoencoder(max_epochs=0, min_steps=0), init="random"``.
 
@@ -127,6 +141,9 @@ class DKM(BaseDeepClusterer):
 
     Attributes
     ----------
+    lam_ : float
+        The weight of the distances.
+
     alpha_ : float
         The last alpha, by which ``predict_proba`` assigns.
 
@@ -161,7 +178,7 @@ class DKM(BaseDeepClusterer):
     _parameter_constraints = {
         **BaseDeepClusterer._parameter_constraints,
         "init": [StrOptions({*NAMES, *SEEDINGS}), "array-like", HasMethods("fit_predict")],
-        "lam": [Interval(numbers.Real, 0, None, closed="left")],
+        "lam": [Interval(numbers.Real, 0, None, closed="left"), StrOptions({"auto"})],
         "alpha": [
             Interval(numbers.Real, 0, None, closed="neither"),
             StrOptions({"annealed"}),
@@ -176,7 +193,7 @@ class DKM(BaseDeepClusterer):
         *,
         autoencoder=None,
         init="k-means",
-        lam=0.01,
+        lam="auto",
         alpha=1000.0,
         max_epochs=50,
         min_steps=1000,
@@ -245,7 +262,11 @@ class DKM(BaseDeepClusterer):
             labels = squared_distances(z, centers).argmin(1)
         else:
             labels, centers = task.start.clusters(z)
-        objective = SoftDistanceLoss(centers, labels, task.reconstruction, self.lam)
+        lam = self.lam
+        if lam == "auto":
+            lam = self.lam_ if task.resumed else task.balanced_weight(z, centers, labels)
+        unit = _PACE * float(z.var(0, correction=0).mean()) ** 0.5 or 1.0
+        objective = SoftDistanceLoss(centers, labels, task.reconstruction, lam, unit)
         objective.to(task.trainer.device)
         epochs = n_epochs(len(task.rows), self.batch_size, self.max_epochs, self.min_steps)
         epochs = max(epochs, len(alphas))
@@ -261,8 +282,13 @@ class DKM(BaseDeepClusterer):
             else None,
         )
         head = {"cluster_centers_": objective.centers.detach(), "alpha_": annealing.alpha_}
-        return Outcome(head, history)
+        return Outcome(head, history, {"lam_": float(lam)})
+
+    def _assign(self, z, head):
+        # Probabilities of a small alpha can tie in float32.
+        return squared_distances(z, head["cluster_centers_"]).argmin(1)
 
     def _log_proba(self, z, head):
         gaps = squared_distances(z, head["cluster_centers_"])
+        gaps = gaps - gaps.amin(1, keepdim=True)
         return torch.log_softmax(-head["alpha_"] * gaps, dim=1)

@@ -33,7 +33,7 @@ class MixtureBound(nn.Module):
         super().__init__()
         self.logits = nn.Parameter(weights.log())
         self.centers = nn.Parameter(centers.clone())
-        self.log_variances = nn.Parameter((covariances - floor).log())
+        self.log_variances = nn.Parameter((covariances.clamp_min(2 * floor) - floor).log())
         self.bernoulli, self.recon_weight, self.floor = bernoulli, recon_weight, floor
 
     @property

@@ -5,7 +5,16 @@ import dataclasses
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Rows, Schedule, Standard, Trainer, in_rounds, map_blocks
+from sklearn_deepcluster._engine import (
+    Rows,
+    Schedule,
+    Standard,
+    Step,
+    Trainer,
+    generator,
+    in_rounds,
+    map_blocks,
+)
 from sklearn_deepcluster._input import Samples
 from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
 from sklearn_deepcluster.cluster._descriptions import describe
@@ -15,6 +24,8 @@ from sklearn_deepcluster.representation._base import n_epochs
 
 # Rows whose centre is farther from zero than so many times their scale are given without it.
 _FAR = 1e3
+# By so many rows the terms of an objective are weighed against one another.
+_WEIGHED_ROWS = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +144,30 @@ class Task:
             described = describe(rows, n_features, n_clusters, self.seed)
             self.start.described = torch.from_numpy(described)
         return self.start.described
+
+    def balanced_weight(self, z, centers, labels):
+        """The weight that makes squared distances as large as the reconstruction error.
+
+        Both means over rows, before the training; an autoencoder leaves the unit of its embedding
+        open, so that no number would suit all data.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, e)
+        centers : Tensor of shape (k, e)
+        labels : int64 Tensor of shape (n,)
+        """
+        distance = float((z - centers.cpu()[labels.cpu()]).square().sum(1).mean())
+        order = torch.randperm(len(self.rows), generator=generator(self.seed))
+        some = self.with_rows(order[:_WEIGHED_ROWS].sort().values).rows
+
+        def errors(x):
+            outputs = [out if out is None else out.float() for out in self.module(x)]
+            return self.reconstruction(Step(outputs, x))["loss"].expand(len(x))
+
+        self.module.eval()
+        error = float(self.trainer.embed(errors, some).double().mean())
+        return error / distance if distance > 0 else 0.0
 
     def with_rows(self, chosen):
         """The task with these rows alone."""

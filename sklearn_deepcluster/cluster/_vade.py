@@ -16,14 +16,13 @@ import numbers
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_deepcluster._engine import generator, map_blocks
+from sklearn_deepcluster._engine import draw_seed, generator, map_blocks, random_stream
 from sklearn_deepcluster._engine._standard import BACKGROUND_SHARE, SAMPLE_VALUES
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._mixture import MixtureBound, mixture_log_proba, moments
-from sklearn_deepcluster.cluster._network import FrozenNetwork, TrainedNetwork
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.nn import VariationalModule, ends_with_sigmoid
 from sklearn_deepcluster.representation import Autoencoder
@@ -78,6 +77,9 @@ class VaDE(BaseDeepClusterer):
 
     likelihood_ : {"bernoulli", "gaussian"}
         What the reconstruction error is of: cross-entropies or squares.
+
+    recon_weight_ : float
+        The weight of the reconstruction that the model was fitted with.
 
     module_ : torch.nn.Module
         The autoencoder, with ``encode`` (to the mean), ``posterior`` (mean and log-variance) and
@@ -176,7 +178,9 @@ class VaDE(BaseDeepClusterer):
 
     def _check(self, given):
         network = given.network
-        if given.resumed or not isinstance(network, (FrozenNetwork, TrainedNetwork)):
+        if given.resumed:
+            if self.module_.bernoulli:
+                self._check_probabilities(given.samples.X)
             return
         if not ends_with_sigmoid(network.build(given.samples)[0].decoder):
             return
@@ -191,7 +195,10 @@ class VaDE(BaseDeepClusterer):
                 f"autoencoder={fitted!r} gives probabilities (its output is a sigmoid), so X is "
                 "learned as it is: it needs center=None and scale=None."
             )
-        if not _in_unit_interval(given.samples.X):
+        self._check_probabilities(given.samples.X)
+
+    def _check_probabilities(self, X):
+        if not _in_unit_interval(X):
             raise ValueError(
                 "autoencoder gives probabilities (its output is a sigmoid); X has values beyond "
                 "[0, 1]."
@@ -231,7 +238,8 @@ class VaDE(BaseDeepClusterer):
                 "covariances_": bound.covariances,
             }
         likelihood = "bernoulli" if module.bernoulli else "gaussian"
-        return Outcome(head, history, {"likelihood_": likelihood})
+        learned = {"likelihood_": likelihood, "recon_weight_": float(self.recon_weight)}
+        return Outcome(head, history, learned)
 
     def _log_proba(self, z, head):
         logits = head["weights_"].log()
@@ -255,6 +263,8 @@ class VaDE(BaseDeepClusterer):
             In nats; of X in units of ``scale_``, and of probabilities as they are.
         """
         module, rows = self._fitted(X)
+        if module.bernoulli:
+            self._check_probabilities(rows.X)
         bound = self._bound(rows.device)
         rng = generator(0)
         draws = torch.randn(_DRAWS, self.n_components_, generator=rng).to(rows.device)
@@ -266,12 +276,18 @@ class VaDE(BaseDeepClusterer):
                 z = mean + draw * width
                 outputs = mean, module.decode_logits(z), log_variance, z
                 error, divergence = bound.row_terms(block, outputs)
-                total = total + self.recon_weight * error + divergence
+                total = total + self.recon_weight_ * error + divergence
             return total / len(draws)
 
-        found = -map_blocks(negative, rows, module=module, asked="bound").numpy().astype(np.float64)
+        def all_parts(block):
+            mean, log_variance = module.posterior(block)
+            parts = mean, log_variance, module.decode_logits(mean), negative(block).unsqueeze(1)
+            return torch.cat(parts, dim=1)
+
+        found = map_blocks(negative, rows, module=module, asked="bound", compare=all_parts)
+        found = -self._finite(found).numpy().astype(np.float64)
         if self.likelihood_ == "gaussian":
-            found -= 0.5 * rows.n_features * math.log(math.pi / self.recon_weight)
+            found -= 0.5 * rows.n_features * math.log(math.pi / self.recon_weight_)
         return found
 
     def _bound(self, device):
@@ -281,7 +297,7 @@ class VaDE(BaseDeepClusterer):
             head["cluster_centers_"],
             head["covariances_"],
             bernoulli=self.likelihood_ == "bernoulli",
-            recon_weight=self.recon_weight,
+            recon_weight=self.recon_weight_,
             floor=0.0,
         ).to(device)
 
@@ -320,7 +336,8 @@ class VaDE(BaseDeepClusterer):
         """
         check_is_fitted(self, "module_")
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        random = check_random_state(self.random_state if random_state is None else random_state)
+        stream = random_stream(self.random_state if random_state is None else random_state)
+        random = np.random.default_rng(draw_seed(stream))
         weights = self.weights_.astype(np.float64)
         labels = random.choice(len(weights), size=n_samples, p=weights / weights.sum())
         noise = random.standard_normal((n_samples, self.n_components_))

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import nn
 
-from sklearn_deepcluster.nn._autoencoder import AutoencoderModule, stages
-from sklearn_deepcluster.nn._layers import Stochastic
+from sklearn_deepcluster.nn._autoencoder import AutoencoderModule
+from sklearn_deepcluster.nn._layers import ACTIVATIONS, Stochastic
 
 _LARGEST = 30.0
 
@@ -45,8 +45,8 @@ class VariationalModule(AutoencoderModule):
     def __init__(self, module, n_components):
         super().__init__(module.encoder, module.decoder, input_shape=module.input_shape)
         self.unit_norm = module.unit_norm
-        last = _last_linear(module.encoder)
-        n_in = n_components if last is None else last.in_features
+        self.last = _last_linear(module.encoder, n_components)
+        n_in = n_components if self.last is None else module.encoder[self.last].in_features
         self.log_variance = nn.utils.skip_init(nn.Linear, n_in, n_components, dtype=torch.float32)
         nn.init.zeros_(self.log_variance.weight)
         nn.init.zeros_(self.log_variance.bias)
@@ -64,17 +64,18 @@ class VariationalModule(AutoencoderModule):
 
     def posterior(self, x):
         """Means and logarithms of variances (b, e) of rows (b, d)."""
-        if _last_linear(self.encoder) is None:
+        if self.last is None:
             mean = self.encode(x)
             return mean, self._log_variance(mean)
-        *before, last = stages(self.encoder)
         hidden = self.shaped(x)
-        for stage in before:
-            hidden = stage(hidden)
-        mean = last(hidden)
+        for layer in self.encoder[: self.last]:
+            hidden = layer(hidden)
+        mean = hidden
+        for layer in self.encoder[self.last :]:
+            mean = layer(mean)
         if self.unit_norm:
             mean = nn.functional.normalize(mean, dim=1)
-        return mean, self._log_variance(hidden.flatten(1))
+        return mean, self._log_variance(hidden)
 
     def _log_variance(self, hidden):
         # Far from the data it would leave the numbers that have an exponential.
@@ -93,13 +94,14 @@ class VariationalModule(AutoencoderModule):
 
 
 def ends_with_sigmoid(decoder):
-    """Whether the last layer of a stack is a sigmoid."""
-    return isinstance(decoder, nn.Sequential) and isinstance(decoder[-1], nn.Sigmoid)
+    """Whether the last layer of a plain stack is a sigmoid."""
+    return type(decoder) is nn.Sequential and len(decoder) and isinstance(decoder[-1], nn.Sigmoid)
 
 
-def _last_linear(encoder):
-    """The last layer with weights of a stack, if it is linear."""
-    if not isinstance(encoder, nn.Sequential):
+def _last_linear(encoder, n_components):
+    """Where a plain stack has the linear layer that gives the embedding, up to an activation."""
+    if type(encoder) is not nn.Sequential or not len(encoder):
         return None
-    last = [layer for layer in stages(encoder)[-1] if isinstance(layer, nn.Linear)]
-    return last[0] if last else None
+    last = len(encoder) - (2 if isinstance(encoder[-1], tuple(ACTIVATIONS.values())) else 1)
+    found = last >= 0 and isinstance(encoder[last], nn.Linear)
+    return last if found and encoder[last].out_features == n_components else None

@@ -217,6 +217,20 @@ def test_partial_fit_is_a_pass_of_a_fit_that_goes_on(unfitted, blobs):
     np.testing.assert_array_equal(one.labels_, other.labels_)
 
 
+def test_auto_weighs_both_terms_alike(frozen, blobs):
+    history = (model := quick(frozen, lr=1e-12, max_epochs=1).fit(blobs[0])).history_
+    equal = 0.5 * model.lam_ * history["distance"][0]
+    assert equal == pytest.approx(history["reconstruction"][0], rel=0.05)
+
+
+def test_partial_fit_refuses_what_fit_refuses(unfitted, blobs):
+    model = quick(unfitted, max_epochs=1).fit(blobs[0])
+    for name, value in (("lam", -5), ("batch_size", 0), ("optimizer", "foo"), ("lam", "a")):
+        with pytest.raises(ValueError, match=name):
+            model.set_params(**{name: value}).partial_fit(blobs[0])
+        model.set_params(**{name: getattr(quick(unfitted), name)})
+
+
 def test_partial_fit_refuses_another_number_of_clusters_or_features(unfitted, blobs):
     X, _ = blobs
     model = quick(unfitted, max_epochs=1).fit(X)

@@ -56,13 +56,26 @@ def test_gradients_pass_the_assignments_and_reach_the_representatives():
 
     def value(z, back, centers):
         loss = SoftDistanceLoss(centers, labels, ReconstructionLoss(), 0.7)
-        loss.centers = None
-        del loss._parameters["centers"]
-        loss.centers = centers
+        del loss._parameters["relative"]
+        loss.relative = centers
         return loss(Step((z, back), x, index, 1.5))["loss"]
 
     given = [draw(s, 3).requires_grad_() for s in ((3, 2), (3, 4), (3, 2))]
     assert gradcheck(value, given)
+
+
+def test_representatives_move_in_the_unit_of_the_embedding():
+    """The same loss; a step of so much is as large a share of the embedding, however wide."""
+    z, back, x, index = draw((3, 2)), draw((3, 4), 3), draw((3, 4), 2), torch.arange(3)
+    centers, labels = draw((2, 2), 1), torch.zeros(3, dtype=int)
+    losses = [SoftDistanceLoss(centers, labels, ReconstructionLoss(), 0.7, u) for u in (1.0, 8.0)]
+    values = [loss(Step((z, back), x, index, 2.0))["loss"] for loss in losses]
+    assert values[0].item() == pytest.approx(values[1].item(), rel=1e-12)
+    with torch.no_grad():
+        for loss in losses:
+            loss.relative += 0.5
+    gaps = [(loss.centers - centers).detach() for loss in losses]
+    np.testing.assert_allclose(gaps[1], 8 * gaps[0], rtol=1e-12)
 
 
 def test_the_annealed_alphas_are_those_of_the_paper():
@@ -99,7 +112,7 @@ def test_each_alpha_serves_an_equal_share_of_the_epochs(frozen, blobs):
 def test_from_scratch_it_needs_no_pretraining(blobs):
     X, y = blobs
     ae = small_autoencoder(max_epochs=0, min_steps=0)
-    model = quick(ae, alpha="annealed", init="random", max_epochs=80).fit(X)
+    model = quick(ae, alpha="annealed", init="random", lam=0.01, max_epochs=160).fit(X)
     assert model.history_["pretraining_loss"] == []
     assert adjusted_rand_score(y, model.labels_) > 0.8
 
@@ -112,6 +125,35 @@ def test_probabilities_are_a_softmax_of_the_distances(frozen, blobs):
     expected = powers / powers.sum(1, keepdims=True)
     np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-5)
     assert ((model.predict_proba(X).max(1) > 0.5) & (model.predict_proba(X).max(1) < 0.99)).any()
+
+
+def test_labels_of_a_tiny_alpha_are_the_nearest(frozen, blobs):
+    X, _ = blobs
+    model = quick(frozen, alpha=1e-9).fit(X)
+    gaps = np.square(model.transform(X)[:, None] - model.cluster_centers_).sum(2)
+    np.testing.assert_array_equal(model.labels_, gaps.argmin(1))
+
+
+def test_probabilities_of_a_row_do_not_depend_on_the_others(blobs):
+    """A steep soft-max hides how the embedding is rounded from who looks at it alone."""
+    X, _ = blobs
+    model = quick(small_autoencoder(hidden_layer_sizes=(64, 64)), max_epochs=1).fit(X)
+    model.alpha_ = 3.0
+    whole = model.predict_proba(X)
+    for size in (1, 2, 7, 33):
+        parts = [model.predict_proba(X[i : i + size]) for i in range(0, len(X), size)]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_auto_weighs_both_terms_alike(frozen, blobs):
+    X, _ = blobs
+    model = quick(frozen, lr=1e-12, max_epochs=1).fit(X)
+    history = model.history_
+    equal = model.lam_ * history["distance"][0]
+    assert equal == pytest.approx(history["reconstruction"][0], rel=1e-2)
+    model = quick(frozen, warm_start=True, max_epochs=1).fit(X)
+    before = model.lam_
+    assert model.fit(X).lam_ == before
 
 
 def test_it_stops_where_few_labels_change(frozen, blobs):

@@ -330,6 +330,84 @@ def test_a_saved_model_scores_and_draws_the_same(ones, blobs, tmp_path, monkeypa
     np.testing.assert_array_equal(again.sample(5)[0], model.sample(5)[0])
 
 
+def test_warm_start_goes_on_where_variances_are_below_the_new_floor(unfitted, blobs):
+    X, _ = blobs
+    model = quick(unfitted, warm_start=True).fit(X)
+    model.set_params(reg_covar=5.0, max_epochs=1).fit(X)
+    assert np.isfinite(model.loss_) and np.isfinite(model.covariances_).all()
+
+
+def test_a_fit_that_goes_on_refuses_what_are_no_probabilities():
+    X, _ = binary()
+    model = quick(small_autoencoder(**SIGMOID), warm_start=True, max_epochs=1).fit(X)
+    for asked in (model.fit, model.score_samples):
+        with pytest.raises(ValueError, match=r"\[0, 1\]"):
+            asked(3 * X)
+
+
+class Scaled(nn.Sequential):
+    """A stack with a forward of its own."""
+
+    def forward(self, x):
+        return 3 * super().forward(x) + 1
+
+
+class Decoder(nn.Sequential):
+    """A stack that is made without arguments."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(3, 64), nn.Sigmoid())
+
+
+ENCODERS = {
+    "own forward": Scaled(nn.Flatten(), nn.Linear(64, 3)),
+    "pooled": nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)),
+    "flattened last": nn.Sequential(nn.Flatten(2), nn.Linear(64, 3), nn.Flatten()),
+    "activated": nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.Tanh()),
+}
+
+
+@pytest.mark.parametrize("encoder", ENCODERS.values(), ids=ENCODERS)
+def test_networks_of_the_user_keep_their_embedding(encoder):
+    images = load_digits(n_class=3).images[:150] / 16
+
+    class Given(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.decoder = encoder, Decoder()
+
+    ae = Autoencoder(module=Given(), center=None, scale=None, max_epochs=1, min_steps=20)
+    model = quick(ae, max_epochs=1).fit(images)
+    x = torch.from_numpy(images[:9].reshape(9, -1).astype(np.float32))
+    with torch.no_grad():
+        mean, log_variance = model.module_.posterior(x)
+        torch.testing.assert_close(mean, model.module_.encode(x))
+    assert log_variance.shape == mean.shape
+
+
+def test_the_score_is_that_of_the_model_as_it_was_fitted(frozen, blobs):
+    X, _ = blobs
+    model = quick(frozen, max_epochs=1).fit(X)
+    before = model.score(X)
+    assert model.set_params(recon_weight=10.0).score(X) == before
+
+
+def test_draws_leave_the_global_generator_alone(frozen, blobs):
+    model = quick(frozen, max_epochs=1).fit(blobs[0])
+    model.set_params(random_state=None)
+    state = np.random.get_state()[1].copy()
+    assert len(model.sample(3)[0]) == 3
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_rows_beyond_all_numbers_are_refused(frozen, blobs):
+    X, _ = blobs
+    model = quick(frozen, max_epochs=1).fit(X)
+    for asked in (model.score_samples, model.predict_proba):
+        with pytest.raises(ValueError, match="far beyond"):
+            asked(X * np.float64(1e25))
+
+
 @pytest.mark.parametrize("n", [0, -1, 1.5, "two"])
 def test_a_bad_number_of_draws_is_refused_by_name(n, frozen, blobs):
     model = quick(frozen, max_epochs=1).fit(blobs[0])

@@ -47,7 +47,13 @@ RECIPES = [
         "DKM, from scratch",
         "DKM",
         representation="Autoencoder",
-        default={"alpha": "annealed", "init": "random", "max_epochs": 200, "min_steps": 7400},
+        default={
+            "alpha": "annealed",
+            "init": "random",
+            "lam": 0.003,
+            "max_epochs": 200,
+            "min_steps": 7400,
+        },
         default_representation=_SCRATCH,
         paper={
             name: Config(_NETWORK, _clustering(d, 200), source="DKM repository, DKM_a")
