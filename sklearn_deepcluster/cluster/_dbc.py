@@ -30,8 +30,8 @@ class DBC(DEC):
     ----------
     autoencoder : Autoencoder, ConvAutoencoder or FrozenEstimator
         The representation to start from; None is ``ConvAutoencoder(batch_norm=True)``, and
-        ``Autoencoder()`` where X has flat rows (``set_params(autoencoder__...)``, which does not know
-        X, takes the former). It is cloned and trained; a fitted one in
+        ``Autoencoder()`` where X has flat rows (``set_params(autoencoder__...)``, which does not
+        know X, takes the former). It is cloned and trained; a fitted one in
         ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here.

@@ -10,8 +10,9 @@ a pass over the rows, and labels are those of the nearest representative in the 
 code an epoch is so many batches of rows drawn with replacement, and labels are those of the last
 time that a row was drawn, 0 where it never was. Their optimiser goes on from the pretraining with
 its moments; here it starts anew, and representatives move in a unit that follows the width of the
-embedding, as those that cannot keep up with it lose their rows. Representatives of a network that was not trained start from rows
-(``init="random"``) instead of anywhere in a cube, which need not be where the embedding is.
+embedding, as those that cannot keep up with it lose their rows. Representatives of a network that
+was not trained start from rows (``init="random"``) instead of anywhere in a cube, which need not be
+where the embedding is.
 """
 
 import math
@@ -30,8 +31,8 @@ from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
 _ANNEALED = {"first": 0.1, "count": 40}
-# The unit of the representatives, in widths of the embedding: a network that is trained further moves
-# it as a whole, and they have to keep up. A step of Adam is then 3 % of the width.
+# The unit of the representatives, in widths of the embedding: a network that is trained further
+# moves it as a whole, and they have to keep up. A step of Adam is then 3 % of the width.
 _PACE = 30
 
 
