@@ -15,6 +15,7 @@ from tests._instances import (
     ESTIMATORS,
     N_SAMPLES,
     PUBLIC,
+    REPRESENTATIONS,
     accepts,
     blobs,
     fitted,
@@ -148,6 +149,10 @@ GOOD = [
     ("KNet", "max_iter", 0),
     ("IdentityAutoencoder", "hidden_layer_sizes", None),
     *[(name, "init", None) for name in END_TO_END],
+    *[(name, "lam", "auto") for name in ("AEC", "DCN", "DKM")],
+    # A representation that is not trained.
+    *[(name, "max_epochs", 0) for name in REPRESENTATIONS],
+    *[(name, f"{prefix_of(name)}max_epochs", 0) for name in CLUSTERERS],
 ]
 
 

@@ -9,6 +9,7 @@ from tests._instances import (
     N_CLUSTERS,
     N_SAMPLES,
     PRETRAINED,
+    REPRESENTATIONS,
     blobs,
     fitted,
     frozen,
@@ -122,3 +123,12 @@ def test_fit_moves_the_weights_it_should(name):
         before, after = start.module_.encoder, frozen(name, start).fit(X).module_.encoder
         for old, new in zip(before.parameters(), after.parameters(), strict=True):
             assert not torch.equal(old, new)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_a_representation_need_not_be_trained(name):
+    X, _ = blobs()
+    one, other = (tiny(name, max_epochs=0, min_steps=0).fit(X) for _ in range(2))
+    assert one.history_ == {"loss": []} and one.n_iter_ == one.kept_epoch_ == 0
+    assert np.isnan(one.loss_) and np.isfinite(one.transform(X)).all()
+    np.testing.assert_array_equal(one.transform(X), other.transform(X))
