@@ -165,7 +165,7 @@ class DCN(BaseDeepClusterer):
         *,
         autoencoder=None,
         init="k-means",
-        lam="auto",
+        lam=0.1,
         count_init=100,
         max_epochs=50,
         min_steps=1000,

@@ -218,7 +218,7 @@ def test_partial_fit_is_a_pass_of_a_fit_that_goes_on(unfitted, blobs):
 
 
 def test_auto_weighs_both_terms_alike(frozen, blobs):
-    history = (model := quick(frozen, lr=1e-12, max_epochs=1).fit(blobs[0])).history_
+    history = (model := quick(frozen, lam="auto", lr=1e-12, max_epochs=1).fit(blobs[0])).history_
     equal = 0.5 * model.lam_ * history["distance"][0]
     assert equal == pytest.approx(history["reconstruction"][0], rel=0.05)
 
