@@ -69,6 +69,7 @@ BAD_NETWORK = {
     "output_activation": ["nonsense", None],
     "hidden_weight": [-0.1, None],
     "hidden_layer_sizes": [(0,), (8, -1), (8.5,), "8", 8, None],
+    "batch_norm": ["yes", None],
     "tied": ["yes", None],
     "layerwise_epochs": [-1, 1.5, None],
     "validation_fraction": [0.0, 0.6, "none"],
@@ -141,6 +142,10 @@ BAD_CLUSTERING = {
     "drift_tol": [-0.1, "none"],
     "max_steps": [0, 1.5, None],
     "count_init": [-1, 1.5, None],
+    "boost": [0.5, 0, "two", None],
+    "balance": ["yes", None],
+    "recon_weight": [0, -1.0, None],
+    "reg_covar": [0, -1.0, None],
 }
 
 
