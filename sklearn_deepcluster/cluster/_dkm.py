@@ -30,7 +30,8 @@ from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
-_ANNEALED = {"first": 0.1, "count": 40}
+# Of the paper's series of alphas.
+_FIRST_ALPHA, _N_ALPHAS = 0.1, 40
 # The unit of the representatives, in widths of the embedding: a network that is trained further
 # moves it as a whole, and they have to keep up. A step of Adam is then 3 % of the width.
 _PACE = 30
@@ -50,13 +51,13 @@ class SoftDistanceLoss(nn.Module):
     ----------
     centers : Tensor of shape (k, e)
         Representatives r, learned along with the network.
-    unit : float
-        In which they move: steps of an optimiser are of the size of its learning rate, however wide
-        the embedding is.
     labels : int64 Tensor of shape (n,)
         Of all rows; those of a batch follow it.
     reconstruction : nn.Module
     lam : float
+    unit : float, default=1.0
+        In which representatives move: steps of an optimiser are of the size of its learning rate,
+        however wide the embedding is.
     """
 
     def __init__(self, centers, labels, reconstruction, lam, unit=1.0):
@@ -98,10 +99,10 @@ class Annealing(Schedule):
         return self.alpha_
 
 
-def annealed_alphas(count=_ANNEALED["count"], first=_ANNEALED["first"]):
+def annealed_alphas():
     """Return the growing alphas of the paper, each the last one times 2 ** (1 / ln(t + 1) ** 2)."""
-    alphas = [first]
-    for t in range(1, count):
+    alphas = [_FIRST_ALPHA]
+    for t in range(1, _N_ALPHAS):
         alphas.append(alphas[-1] * 2 ** (1 / math.log(t + 1) ** 2))
     return alphas
 

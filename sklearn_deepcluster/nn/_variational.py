@@ -95,7 +95,8 @@ class VariationalModule(AutoencoderModule):
 
 def ends_with_sigmoid(decoder):
     """Whether the last layer of a plain stack is a sigmoid."""
-    return type(decoder) is nn.Sequential and len(decoder) and isinstance(decoder[-1], nn.Sigmoid)
+    plain = type(decoder) is nn.Sequential and len(decoder) > 0
+    return plain and isinstance(decoder[-1], nn.Sigmoid)
 
 
 def _last_linear(encoder, n_components):
