@@ -225,9 +225,7 @@ class AEC(BaseDeepClusterer):
             centers = task.head["cluster_centers_"]
         else:
             labels, centers = task.start.clusters(z)
-        lam = self.lam
-        if lam == "auto":
-            lam = self.lam_ if task.resumed else task.balanced_weight(z, centers, labels)
+        lam = task.distance_weight(self, z, centers, labels)
         labels = None if labels is None else labels.to(task.trainer.device)
         objective = CenterDistanceLoss(centers, task.reconstruction, lam)
         objective.to(task.trainer.device)
@@ -239,4 +237,4 @@ class AEC(BaseDeepClusterer):
             assign=lambda z: squared_distances(z, objective.centers).argmin(1),
         )
         refresh.move_centers(task.embed().to(task.trainer.device))  # of the last weights
-        return Outcome({"cluster_centers_": objective.centers}, history, {"lam_": float(lam)})
+        return Outcome({"cluster_centers_": objective.centers}, history, {"lam_": lam})

@@ -218,9 +218,7 @@ class DCN(BaseDeepClusterer):
         else:
             labels, centers = task.start.clusters(z)
             counts = torch.full((self.n_clusters,), float(self.count_init), dtype=torch.float32)
-        lam = self.lam
-        if lam == "auto":
-            lam = self.lam_ if task.resumed else 2 * task.balanced_weight(z, centers, labels)
+        lam = task.distance_weight(self, z, centers, labels, share=0.5)
         objective = HardAssignmentLoss(centers, counts, labels, task.reconstruction, lam)
         objective.to(task.trainer.device)
         epochs = n_epochs(len(task.rows), self.batch_size, self.max_epochs, self.min_steps)
@@ -232,7 +230,7 @@ class DCN(BaseDeepClusterer):
             assign=lambda z: squared_distances(z, objective.centers).argmin(1),
         )
         counts = objective.counts.cpu().numpy()
-        learned = {"counts_": counts, "lam_": float(lam)}
+        learned = {"counts_": counts, "lam_": lam}
         return Outcome({"cluster_centers_": objective.centers}, history, learned)
 
     @_fit_context(prefer_skip_nested_validation=False)

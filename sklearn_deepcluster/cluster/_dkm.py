@@ -264,9 +264,7 @@ class DKM(BaseDeepClusterer):
             labels = squared_distances(z, centers).argmin(1)
         else:
             labels, centers = task.start.clusters(z)
-        lam = self.lam
-        if lam == "auto":
-            lam = self.lam_ if task.resumed else task.balanced_weight(z, centers, labels)
+        lam = task.distance_weight(self, z, centers, labels)
         unit = _PACE * float(z.var(0, correction=0).mean()) ** 0.5 or 1.0
         objective = SoftDistanceLoss(centers, labels, task.reconstruction, lam, unit)
         objective.to(task.trainer.device)
@@ -284,7 +282,7 @@ class DKM(BaseDeepClusterer):
             else None,
         )
         head = {"cluster_centers_": objective.centers.detach(), "alpha_": annealing.alpha_}
-        return Outcome(head, history, {"lam_": float(lam)})
+        return Outcome(head, history, {"lam_": lam})
 
     def _assign(self, z, head):
         # Probabilities of a small alpha can tie in float32.

@@ -145,19 +145,26 @@ class Task:
             self.start.described = torch.from_numpy(described)
         return self.start.described
 
-    def balanced_weight(self, z, centers, labels):
-        """The weight that makes squared distances as large as the reconstruction error.
+    def distance_weight(self, method, z, centers, labels, share=1.0):
+        """The weight of squared distances to the centres: `lam` of the method.
 
-        Both means over rows, before the training; an autoencoder leaves the unit of its embedding
-        open, so that no number would suit all data.
+        "auto" makes `share` of them as large as the reconstruction error, both means over rows
+        before the training: an autoencoder leaves the unit of its embedding open, so that no number
+        would suit all data. A fit that goes on has the weight of the last one.
 
         Parameters
         ----------
+        method : BaseDeepClusterer
         z : Tensor of shape (n, e)
         centers : Tensor of shape (k, e)
         labels : int64 Tensor of shape (n,)
+        share : float
         """
-        distance = float((z - centers.cpu()[labels.cpu()]).square().sum(1).mean())
+        if method.lam != "auto":
+            return float(method.lam)
+        if self.resumed:
+            return method.lam_
+        distance = share * float((z - centers.cpu()[labels.cpu()]).square().sum(1).mean())
         order = torch.randperm(len(self.rows), generator=generator(self.seed))
         some = self.with_rows(order[:_WEIGHED_ROWS].sort().values).rows
 
