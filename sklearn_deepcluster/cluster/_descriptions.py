@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
+from sklearn_deepcluster.cluster._graph_choices import count_neighbors
 
 # Leading dimensions of a description, learned from and judged by at most so many rows, in so many
 # splits; with fewer rows per cluster a half says nothing, and values are taken.
@@ -123,7 +124,9 @@ def found_again(rows, n_clusters, rng):
 def _agreement(first, second, n_clusters):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of equal rows, and of few that make the variance
-        graph = GraphAgglomerative(n_clusters, metric="euclidean")
+        # All descriptions alike: by size, without a choice for each.
+        count = count_neighbors(len(first), n_clusters)
+        graph = GraphAgglomerative(n_clusters, n_neighbors=count, metric="euclidean")
         models = [clone(graph).fit(half) for half in (first, second)]
         found = [models[0].predict(second), models[1].predict(first)]
     own = models[1].labels_, models[0].labels_
