@@ -22,7 +22,13 @@ from sklearn_deepcluster._engine import (
 )
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._softmax import SoftmaxLayer, softmax_log_proba
+from sklearn_deepcluster.cluster._softmax import (
+    PRIOR,
+    SoftmaxLayer,
+    check_prior,
+    ranked_prior,
+    softmax_log_proba,
+)
 from sklearn_deepcluster.cluster._start import NAMES, learn_clusters, random_softmax
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
@@ -44,18 +50,20 @@ class DivergenceLoss(SoftmaxLayer):
     bias : Tensor of shape (k,)
         Start of the soft-max layer; both are learned.
     sigma_scale, bandwidth : see :func:`~sklearn_deepcluster.kernels.batch_kernel`
+    prior : Tensor of shape (k,) or None
     """
 
-    def __init__(self, weight, bias, sigma_scale, bandwidth):
+    def __init__(self, weight, bias, sigma_scale, bandwidth, prior=None):
         super().__init__(weight, bias)
         self.sigma_scale = sigma_scale
         self.bandwidth = bandwidth
+        self.register_buffer("prior", prior)
 
     def forward(self, step):
         """Return the terms of the loss for a batch."""
         z = step.outputs[0]
         kernel = batch_kernel(squared_distance_matrix(z, z), self.sigma_scale, self.bandwidth)
-        terms = ddc_terms(self.assignments(z), kernel)
+        terms = ddc_terms(self.assignments(z), kernel, self.prior)
         return {"loss": sum(terms.values()), **terms}
 
 
@@ -114,6 +122,12 @@ class DDC(BaseDeepClusterer):
         code ("mvc"), and, in the text of the thesis, two times the square of `sigma_scale` times
         the median distance.
 
+    prior : array-like of shape (n_clusters,) or "start"
+        Expected shares of the clusters, for the second term, in any order: the largest belongs to
+        the largest initial cluster, and so on; with ``init=None`` in that of the clusters. "start"
+        takes the shares of the initial clusters. None is equal shares, as published, and draws
+        clusters of unequal size towards equal ones.
+
     max_epochs : int
         Passes over the data, at most; the thesis makes 100.
 
@@ -162,6 +176,9 @@ class DDC(BaseDeepClusterer):
     cluster_centers_ : ndarray of shape (n_clusters, n_components)
         Mean embedding of each cluster.
 
+    prior_ : ndarray of shape (n_clusters,)
+        Expected share of each cluster.
+
     history_ : dict of lists
         Per epoch: "loss" and its terms "separation", "spread" and "corners"; and
         "pretraining_loss" per epoch of a representation.
@@ -204,6 +221,7 @@ class DDC(BaseDeepClusterer):
         "init": [StrOptions(set(NAMES)), HasMethods("fit_predict"), None],
         "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
         "bandwidth": [StrOptions({"code", "mvc", "thesis"})],
+        "prior": PRIOR,
         "patience": [*POSITIVE_INT, None],
         "clip_norm": [Interval(numbers.Real, 0, None, closed="neither"), None],
     }
@@ -217,6 +235,7 @@ class DDC(BaseDeepClusterer):
         init="ac-mod",
         sigma_scale=0.15,
         bandwidth="code",
+        prior=None,
         max_epochs=10,
         min_steps=1000,
         patience=30,
@@ -242,6 +261,7 @@ class DDC(BaseDeepClusterer):
         self.init = init
         self.sigma_scale = sigma_scale
         self.bandwidth = bandwidth
+        self.prior = prior
         self.max_epochs = max_epochs
         self.min_steps = min_steps
         self.patience = patience
@@ -266,6 +286,9 @@ class DDC(BaseDeepClusterer):
         return DefaultEncoder()
 
     def _check(self, given):
+        check_prior(self.prior, self.n_clusters)
+        if isinstance(self.prior, str) and self.init is None and not given.resumed:
+            raise ValueError("prior='start' expects the clusters of the start: init=None has none.")
         if len(given.samples) == 1:
             raise ValueError("n_samples=1: the loss compares rows, so 2 at least are needed.")
         if self.batch_size < self.n_clusters:
@@ -279,7 +302,8 @@ class DDC(BaseDeepClusterer):
             layer = task.head["coef_"], task.head["intercept_"]
         else:
             layer = random_softmax(task) if self.init is None else learn_clusters(task)
-        objective = DivergenceLoss(*layer, self.sigma_scale, self.bandwidth)
+        prior = self._prior(task)
+        objective = DivergenceLoss(*layer, self.sigma_scale, self.bandwidth, prior)
         objective.to(task.trainer.device)
         per_epoch = max(1, len(task.rows) // self.batch_size)
         per_epoch = max(per_epoch, -(-self.min_steps // self.max_epochs))
@@ -296,7 +320,18 @@ class DDC(BaseDeepClusterer):
             # From random weights there is nothing yet that could be lost.
             assign=None if self.init is None else lambda z: objective.log_proba(z).argmax(1),
         )
-        return Outcome(objective.head(), history)
+        shares = torch.full((self.n_clusters,), 1 / self.n_clusters) if prior is None else prior
+        return Outcome(objective.head(), history, {"prior_": shares.numpy()})
+
+    def _prior(self, task):
+        """Expected shares of the clusters, Tensor (k,) on the CPU; None is equal ones."""
+        if self.prior is not None and task.resumed:
+            labels = self._assign(task.embed().to(task.trainer.device), task.head).cpu()
+        elif self.prior is None or self.init is None:
+            return check_prior(self.prior, self.n_clusters)
+        else:
+            labels = task.start.labels
+        return ranked_prior(self.prior, labels[labels >= 0], self.n_clusters)
 
     def _score_runs(self, runs):
         return [-run.fitted["loss_"] for run in runs]
@@ -327,7 +362,8 @@ class DDC(BaseDeepClusterer):
         z = z[torch.randperm(len(z), generator=generator(0))]  # classes may come one by one
         head = self._head("cpu")
         layer = head["coef_"], head["intercept_"]
-        objective = DivergenceLoss(*layer, self.sigma_scale, self.bandwidth)
+        prior = None if self.prior is None else torch.from_numpy(self.prior_)
+        objective = DivergenceLoss(*layer, self.sigma_scale, self.bandwidth, prior)
         n_batches = max(1, len(z) // self.batch_size)
         with torch.no_grad():
             losses = [

@@ -13,16 +13,17 @@ back; nothing is held out for validation (the code stratifies by the true labels
 import numbers
 
 import numpy as np
-import torch
-from sklearn.utils import check_array
 from torch import nn
 
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._labels import known_classes, known_clusters
 from sklearn_deepcluster.cluster._softmax import (
+    PRIOR,
     SoftmaxClusteringLoss,
     SoftmaxRefresh,
+    check_prior,
     pin,
+    ranked_prior,
     softmax_log_proba,
 )
 from sklearn_deepcluster.cluster._start import nearest_mean_softmax
@@ -142,7 +143,7 @@ class DEPICT(BaseDeepClusterer):
         **BaseDeepClusterer._parameter_constraints,
         "lam": [Interval(numbers.Real, 0, None, closed="left")],
         "target": [StrOptions({"square", "sqrt"})],
-        "prior": ["array-like", StrOptions({"start"}), None],
+        "prior": PRIOR,
         "semi_supervised": ["boolean"],
         "warm_up_epochs": [Interval(numbers.Integral, 0, None, closed="left")],
     }
@@ -265,21 +266,10 @@ class DEPICT(BaseDeepClusterer):
         return ConvAutoencoder(filters=(50, 50), kernel_sizes=(4, 5), **shared)
 
     def _check(self, given):
-        self._prior()
+        check_prior(self.prior, self.n_clusters)
         if not self.semi_supervised or given.y is None:
             return None
         return known_classes(given.y, len(given.samples), self.n_clusters)
-
-    def _prior(self):
-        """A given prior as float32 Tensor (k,) of sum 1, or None."""
-        if self.prior is None or isinstance(self.prior, str):
-            return None
-        prior = check_array(self.prior, ensure_2d=False, dtype=np.float64, input_name="prior")
-        if prior.shape != (self.n_clusters,) or prior.min() <= 0:
-            raise ValueError(
-                f"prior={self.prior!r} must hold n_clusters={self.n_clusters} positive weights."
-            )
-        return torch.from_numpy((prior / prior.sum()).astype(np.float32))
 
     def _optimize(self, task):
         device, n_samples = task.trainer.device, len(task.rows)
@@ -299,7 +289,8 @@ class DEPICT(BaseDeepClusterer):
             warm_up = n_epochs(n_samples, self.batch_size, self.warm_up_epochs, floor)
             hard = nn.functional.one_hot(labels, self.n_clusters).float().to(device)
             targets = pin(hard, known)
-        prior = self._ranked_prior(labels, device)
+        prior = ranked_prior(self.prior, labels, self.n_clusters)
+        prior = None if prior is None else prior.to(device)
         refresh = SoftmaxRefresh(
             task,
             objective,
@@ -318,20 +309,6 @@ class DEPICT(BaseDeepClusterer):
             noise=True,
         )
         return Outcome(objective.head(), history)
-
-    def _ranked_prior(self, labels, device):
-        """The prior in the order of the clusters: the largest share for the largest cluster."""
-        prior = self._prior()
-        sizes = torch.bincount(labels, minlength=self.n_clusters)
-        if isinstance(self.prior, str):
-            sizes = sizes.clamp(min=1).float()  # an empty cluster may come back
-            return (sizes / sizes.sum()).to(device)
-        if prior is None:
-            return None
-        ranks = sizes.argsort(stable=True)
-        ordered = torch.empty_like(prior)
-        ordered[ranks] = prior.sort().values
-        return ordered.to(device)
 
     def _log_proba(self, z, head):
         return softmax_log_proba(z, head["coef_"], head["intercept_"])

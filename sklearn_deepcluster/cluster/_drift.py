@@ -29,6 +29,9 @@ class DriftWatch(Callback):
         Labels (b,) of embedded rows (b, e) by the objective as it is.
     tol : float
         By which fraction it may fall.
+
+    A start that was found in such a graph is as modular as can be, and every change would count
+    against it: once an epoch is within `tol` of it, epochs are compared with one another.
     """
 
     def __init__(self, task, assign, tol):
@@ -62,7 +65,8 @@ class DriftWatch(Callback):
     def on_epoch_end(self, net, **kwargs):
         self.now_ = self._modularity()
         net.history.record("modularity", self.now_)
-        if self.now_ >= self.best_:
+        near_start = self.epoch_ == 0 and not self._drifted()
+        if near_start or self.now_ >= self.best_:
             self.best_, self.epoch_ = self.now_, len(net.history)
             self.snapshot_.keep()
         self.drifted_ = self.drifted_ + 1 if self._drifted() else 0

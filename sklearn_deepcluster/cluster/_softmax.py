@@ -1,10 +1,16 @@
 """The soft-max layer, and DEPICT's objective and schedule for it."""
 
+import numpy as np
 import torch
+from sklearn.utils import check_array
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule, Snapshot
 from sklearn_deepcluster.cluster._task import watch_labels
+from sklearn_deepcluster.utils._sklearn import StrOptions
+
+# What `prior` may be.
+PRIOR = ["array-like", StrOptions({"start"}), None]
 
 # Labels drift if this many times as many change as at the calmest refresh before, and more than
 # so many times `tol`.
@@ -15,6 +21,48 @@ DRIFT_TOLERANCE = 10.0
 def softmax_log_proba(z, weight, bias):
     """Log-probabilities (b, k) of embedded rows z (b, e) by a soft-max layer."""
     return nn.functional.linear(z, weight, bias).log_softmax(1)
+
+
+def check_prior(prior, n_clusters):
+    """A given prior as float32 Tensor (k,) of sum 1; None where it is "start" or None.
+
+    Raises
+    ------
+    ValueError
+        If it does not hold a positive weight for each cluster.
+    """
+    if prior is None or isinstance(prior, str):
+        return None
+    given = check_array(prior, ensure_2d=False, dtype=np.float64, input_name="prior")
+    if given.shape != (n_clusters,) or given.min() <= 0:
+        raise ValueError(f"prior={prior!r} must hold n_clusters={n_clusters} positive weights.")
+    return torch.from_numpy((given / given.sum()).astype(np.float32))
+
+
+def ranked_prior(prior, labels, n_clusters):
+    """The prior in the order of the clusters: the largest share for the largest cluster.
+
+    Parameters
+    ----------
+    prior : array-like of shape (k,), "start" or None
+    labels : int64 Tensor of shape (n,)
+        Of the start.
+    n_clusters : int
+
+    Returns
+    -------
+    ordered : float32 Tensor of shape (k,) or None
+    """
+    if prior is None:
+        return None
+    sizes = torch.bincount(labels, minlength=n_clusters)
+    if isinstance(prior, str):
+        sizes = sizes.clamp(min=1).float()  # an empty cluster may come back
+        return sizes / sizes.sum()
+    shares = check_prior(prior, n_clusters)
+    ordered = torch.empty_like(shares)
+    ordered[sizes.argsort(stable=True)] = shares.sort().values
+    return ordered
 
 
 class SoftmaxLayer(nn.Module):

@@ -38,7 +38,7 @@ def cauchy_schwarz(a, kernel):
     return ratio.triu(1).sum() * (2.0 / (k * (k - 1)))
 
 
-def assignment_overlap(u):
+def assignment_overlap(u, prior=None):
     r"""Mean inner product of two rows of the assignments.
 
     .. math:: \frac{2}{n (n - 1)} \sum_{i < j} u_i^T u_j
@@ -48,9 +48,15 @@ def assignment_overlap(u):
     (n / k - 1) / (n - 1). The mean, not the sum that the thesis writes: its published losses are
     those of the mean.
 
+    With expected shares :math:`\pi` of the clusters each of them counts
+    :math:`1 / (k \pi_k)`: the least value is then that of clusters of these sizes.
+
     Parameters
     ----------
     u : Tensor of shape (n, k)
+
+    prior : Tensor of shape (k,) or None
+        Positive, of sum 1; None is equal shares, as published.
 
     Returns
     -------
@@ -60,6 +66,8 @@ def assignment_overlap(u):
     n = len(u)
     if n == 1:
         return 0.0 * u.sum()
+    if prior is not None:
+        u = u * (len(prior) * prior).rsqrt()
     return (u.sum(0).square().sum() - u.square().sum()) / (n * (n - 1))
 
 
@@ -71,7 +79,7 @@ def corner_similarity(u):
     return torch.exp(-(u.square().sum(1, keepdim=True) + 1.0 - 2.0 * u))
 
 
-def ddc_terms(u, kernel):
+def ddc_terms(u, kernel, prior=None):
     r"""The three terms of deep divergence-based clustering.
 
     .. math:: L_1 = d(U, K), \qquad L_2 = \text{mean of } u_i^T u_j, \qquad L_3 = d(M, K)
@@ -87,6 +95,9 @@ def ddc_terms(u, kernel):
     kernel : Tensor of shape (n, n)
         Of the hidden representation.
 
+    prior : Tensor of shape (k,) or None
+        Of the second term, see :func:`assignment_overlap`.
+
     Returns
     -------
     terms : dict of scalar Tensors
@@ -94,6 +105,6 @@ def ddc_terms(u, kernel):
     """
     return {
         "separation": cauchy_schwarz(u, kernel),
-        "spread": assignment_overlap(u),
+        "spread": assignment_overlap(u, prior),
         "corners": cauchy_schwarz(corner_similarity(u), kernel),
     }

@@ -242,16 +242,19 @@ def test_the_head_is_that_of_predict_proba(blobs):
         np.testing.assert_allclose(model.cluster_centers_[k], mean, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("n_samples", [20, 30, 75, 150])
-def test_score_is_the_negative_loss_in_batches_of_a_fixed_order(n_samples, blobs):
+@pytest.mark.parametrize(
+    ("n_samples", "prior"), [(20, None), (30, None), (75, None), (150, None), (75, [1, 2, 3])]
+)
+def test_score_is_the_negative_loss_in_batches_of_a_fixed_order(n_samples, prior, blobs):
     X = blobs[0][:n_samples]
-    model = quick().fit(blobs[0])
+    model = quick(prior=prior).fit(blobs[0])
+    shares = torch.from_numpy(model.prior_)
     order = torch.randperm(n_samples, generator=generator(0))
     z, u = (torch.from_numpy(f(X))[order] for f in (model.transform, model.predict_proba))
     size, total = max(30, 30 * (n_samples // 30)), []
     for part in torch.arange(n_samples)[:size].split(size if n_samples < 30 else 30):
         kernel = batch_kernel(torch.cdist(z[part], z[part]).square(), 0.15)
-        total.append(float(sum(ddc_terms(u[part], kernel).values())))
+        total.append(float(sum(ddc_terms(u[part], kernel, shares).values())))
     assert model.score(X) == pytest.approx(-np.mean(total), rel=1e-3)
 
 
@@ -259,6 +262,55 @@ def test_rows_that_come_class_by_class_score_as_mixed_ones(blobs):
     X, y = blobs
     model = quick(max_epochs=20).fit(X)
     assert model.score(X[np.argsort(y)]) == pytest.approx(model.score(X), rel=0.1)
+
+
+# -- expected sizes ------------------------------------------------------------------------------
+
+
+def unbalanced(sizes=(120, 30, 15)):
+    """Blobs of these sizes (n, 4), far apart."""
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    return 6.0 * np.eye(4)[y] + np.random.default_rng(0).normal(size=(len(y), 4)), y
+
+
+@pytest.mark.parametrize(
+    ("prior", "expected"),
+    [(None, [1, 1, 1]), ("start", [120, 30, 15]), ([1, 6, 3], [6, 3, 1])],
+    ids=["equal", "start", "given"],
+)
+def test_the_expected_sizes_are_those_of_the_start_or_ranked_by_it(prior, expected):
+    X, y = unbalanced()
+    model = quick(init="k-means", prior=prior).fit(X)
+    order = np.argsort(-np.bincount(model.initial_labels_, minlength=3))
+    np.testing.assert_allclose(model.prior_[order], np.array(expected) / sum(expected), rtol=1e-6)
+    assert model.prior_.dtype == np.float32
+
+
+def test_clusters_of_unequal_size_fit_a_prior_better():
+    X, y = unbalanced()
+    equal, start = (quick(init="k-means", prior=prior).fit(X) for prior in (None, "start"))
+    assert start.history_["spread"][0] < 0.8 * equal.history_["spread"][0]
+
+
+def test_a_given_prior_without_a_start_is_that_of_the_clusters_in_turn(blobs):
+    np.testing.assert_allclose(quick(prior=[1, 2, 1]).fit(blobs[0]).prior_, [0.25, 0.5, 0.25])
+
+
+def test_a_fit_that_goes_on_expects_the_sizes_that_it_has():
+    X, y = unbalanced()
+    model = quick(init="k-means", warm_start=True).fit(X)
+    sizes = np.bincount(model.labels_, minlength=3)
+    model.set_params(prior="start").fit(X)
+    np.testing.assert_allclose(model.prior_, sizes / sizes.sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("prior", "match"),
+    [("start", "init=None has none"), ([1, 1], "positive weights"), ([1, 0, 1], "positive")],
+)
+def test_a_prior_that_says_nothing_is_refused(prior, match, blobs):
+    with pytest.raises(ValueError, match=match):
+        quick(prior=prior).fit(blobs[0])
 
 
 def test_warm_start_goes_on_from_the_weights_and_the_head(blobs):

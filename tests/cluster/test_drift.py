@@ -80,6 +80,15 @@ def test_what_rises_recovers_or_hardly_falls_is_kept(shares):
     assert share == shares[-1] and not net.stop_training and net.kept_epoch is None
 
 
+def test_a_start_that_is_hardly_more_modular_counts_no_more():
+    net, share = scripted([0.1, 0.103, 0.12])
+    assert share == 0.103 and net.kept_epoch == 1
+    net, share = scripted([0.1, 0.103, 0.106], tol=0.015)
+    assert share == 0.106 and net.kept_epoch is None
+    seen = scripted([0.1, 0.1, 0.103, 0.106])[0].history[:, "modularity"]
+    assert seen[0] - seen[2] > 0.015 * seen[0]  # the start would have been left for too little
+
+
 def test_how_much_it_may_fall_is_told():
     assert scripted([0.1, 0.14], tol=0.5)[1] == 0.14
     assert scripted([0.1, 0.14], tol=0.01)[1] == 0.1

@@ -45,10 +45,29 @@ def test_the_overlap_equals_the_loop():
     assert float(cauchy_schwarz(a, gram)) == pytest.approx(2 / (4 * 3) * total, rel=1e-12)
 
 
-def test_the_assignment_overlap_equals_the_loop():
+@pytest.mark.parametrize("prior", [None, [0.1, 0.2, 0.3, 0.4]])
+def test_the_assignment_overlap_equals_the_loop(prior):
     u = assignments()
-    pairs = [float(u[i] @ u[j]) for i, j in itertools.combinations(range(12), 2)]
-    assert float(assignment_overlap(u)) == pytest.approx(np.mean(pairs), rel=1e-12)
+    counts = torch.ones(4).double() if prior is None else 1 / (4 * torch.tensor(prior).double())
+    pairs = [float((counts * u[i]) @ u[j]) for i, j in itertools.combinations(range(12), 2)]
+    prior = None if prior is None else torch.tensor(prior, dtype=torch.float64)
+    assert float(assignment_overlap(u, prior)) == pytest.approx(np.mean(pairs), rel=1e-7)
+
+
+def test_the_overlap_is_least_for_clusters_of_the_expected_sizes():
+    u = torch.eye(3, dtype=torch.float64)
+    shares = torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)
+    as_expected, balanced, other = (
+        u.repeat_interleave(torch.tensor(sizes), 0)
+        for sizes in ([20, 20, 60], [33, 33, 34], [60, 20, 20])
+    )
+    assert assignment_overlap(as_expected, shares) < assignment_overlap(balanced, shares)
+    assert assignment_overlap(balanced, shares) < assignment_overlap(other, shares)
+    assert assignment_overlap(balanced) < assignment_overlap(as_expected)
+    equal = torch.full((3,), 1 / 3, dtype=torch.float64)
+    assert float(assignment_overlap(other, equal)) == pytest.approx(
+        float(assignment_overlap(other))
+    )
 
 
 def test_the_corner_similarity_equals_the_loop():
