@@ -120,7 +120,7 @@ def _list(args, parser):
             paper = recipe.paper.get(dataset)
             configs = "default" if paper is None else f"default, paper ({paper.source})"
             seeds = f"{source.n_seeds} seed{'s' if source.n_seeds > 1 else ''}"
-            print(f"  {dataset:<19}{seeds:<9}{configs}")
+            print(f"  {dataset:<28}{seeds:<9}{configs}")
             for result in recipe.published.get(dataset, ()):
                 nmi = "" if result.nmi is None else f", NMI {result.nmi:.3f} ({result.average})"
                 acc = "-" if result.acc is None else f"{result.acc:.3f}"
