@@ -9,6 +9,7 @@ that of the code; the best epoch is restored always, not only when the training 
 
 import numbers
 
+import numpy as np
 import torch
 
 from sklearn_deepcluster._engine import (
@@ -320,8 +321,8 @@ class DDC(BaseDeepClusterer):
             # From random weights there is nothing yet that could be lost.
             assign=None if self.init is None else lambda z: objective.log_proba(z).argmax(1),
         )
-        shares = torch.full((self.n_clusters,), 1 / self.n_clusters) if prior is None else prior
-        return Outcome(objective.head(), history, {"prior_": shares.numpy()})
+        expected = np.full(self.n_clusters, 1 / self.n_clusters) if prior is None else prior
+        return Outcome(objective.head(), history, {"prior_": np.asarray(expected, np.float32)})
 
     def _prior(self, task):
         """Expected shares of the clusters, Tensor (k,) on the CPU; None is equal ones."""
