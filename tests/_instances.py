@@ -59,7 +59,6 @@ TINY = {
     },
     "DEPICT": lambda: {
         "autoencoder": tiny_autoencoder(noise_kind="dropout", hidden_weight=0.1),
-        "init": "k-means",
         "warm_up_epochs": 1,
         "max_epochs": 1,
         "min_steps": 40,

@@ -96,8 +96,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         At the end go back to where the modularity of the labels on the graph of nearest neighbours
         of X (of 2,000 samples at most, see ``GraphAgglomerative``) was largest, if it has fallen by
         more than this fraction since: the method was then destroying what it was given. The start
-        counts until an epoch is within that fraction of it. After five epochs below it is the end.
-        ``history_["modularity"]`` is the curve. None leaves the method to itself, as published.
+        counts until an epoch is within that fraction of it. After five epochs in a row that are
+        lower it is the end. ``history_["modularity"]`` is the curve. None leaves the method to
+        itself, as published.
 
     lr : float
         Learning rate of the clustering phase.

@@ -268,9 +268,9 @@ def test_rows_that_come_class_by_class_score_as_mixed_ones(blobs):
 
 
 def unbalanced(sizes=(120, 30, 15)):
-    """Blobs of these sizes (n, 4), far apart."""
+    """Blobs of these sizes, far apart: rows (n, 4)."""
     y = np.repeat(np.arange(len(sizes)), sizes)
-    return 6.0 * np.eye(4)[y] + np.random.default_rng(0).normal(size=(len(y), 4)), y
+    return 6.0 * np.eye(4)[y] + np.random.default_rng(0).normal(size=(len(y), 4))
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def unbalanced(sizes=(120, 30, 15)):
     ids=["equal", "start", "given"],
 )
 def test_the_expected_sizes_are_those_of_the_start_or_ranked_by_it(prior, expected):
-    X, y = unbalanced()
+    X = unbalanced()
     model = quick(init="k-means", prior=prior).fit(X)
     order = np.argsort(-np.bincount(model.initial_labels_, minlength=3))
     np.testing.assert_allclose(model.prior_[order], np.array(expected) / sum(expected), rtol=1e-6)
@@ -287,7 +287,7 @@ def test_the_expected_sizes_are_those_of_the_start_or_ranked_by_it(prior, expect
 
 
 def test_clusters_of_unequal_size_fit_a_prior_better():
-    X, y = unbalanced()
+    X = unbalanced()
     equal, start = (quick(init="k-means", prior=prior).fit(X) for prior in (None, "start"))
     assert start.history_["spread"][0] < 0.8 * equal.history_["spread"][0]
 
@@ -297,7 +297,7 @@ def test_a_given_prior_without_a_start_is_that_of_the_clusters_in_turn(blobs):
 
 
 def test_a_fit_that_goes_on_expects_the_sizes_that_it_has():
-    X, y = unbalanced()
+    X = unbalanced()
     model = quick(init="k-means", warm_start=True).fit(X)
     sizes = np.bincount(model.labels_, minlength=3)
     model.set_params(prior="start").fit(X)

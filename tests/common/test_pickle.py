@@ -45,7 +45,7 @@ def widened(representation):
 
 @every_estimator
 def test_pickle_is_small_and_holds_no_net(name):
-    X = np.repeat(blobs()[0], 3, axis=0)
+    X = np.repeat(blobs()[0], 10, axis=0)
     estimator = least(name)
     widened(given(estimator) if name in CLUSTERERS else estimator)
     dump = pickle.dumps(estimator.fit(X))

@@ -48,10 +48,10 @@ def test_the_overlap_equals_the_loop():
 @pytest.mark.parametrize("prior", [None, [0.1, 0.2, 0.3, 0.4]])
 def test_the_assignment_overlap_equals_the_loop(prior):
     u = assignments()
-    counts = torch.ones(4).double() if prior is None else 1 / (4 * torch.tensor(prior).double())
-    pairs = [float((counts * u[i]) @ u[j]) for i, j in itertools.combinations(range(12), 2)]
     prior = None if prior is None else torch.tensor(prior, dtype=torch.float64)
-    assert float(assignment_overlap(u, prior)) == pytest.approx(np.mean(pairs), rel=1e-7)
+    counts = torch.ones(4, dtype=torch.float64) if prior is None else 1 / (4 * prior)
+    pairs = [float((counts * u[i]) @ u[j]) for i, j in itertools.combinations(range(12), 2)]
+    assert float(assignment_overlap(u, prior)) == pytest.approx(np.mean(pairs), rel=1e-12)
 
 
 def test_the_overlap_is_least_for_clusters_of_the_expected_sizes():
