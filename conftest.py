@@ -13,12 +13,13 @@ import pytest
 import torch
 from sklearn import datasets
 
-from sklearn_deepcluster.cluster import _start
+from sklearn_deepcluster.cluster import _graph_choices, _start
 
 DATA_VARIABLE = "SKLEARN_DEEPCLUSTER_DATA"
 
 # Tests of promises other than learning, and the examples: that they run is theirs. In these the
-# clustering to start from is a quick one, and learned for few steps.
+# clustering to start from is a quick one, and learned for few steps; a graph asks for steadiness
+# once.
 OTHER_PROMISES = (
     "sklearn_deepcluster/",
     "tests/bad_input/",
@@ -28,7 +29,10 @@ OTHER_PROMISES = (
     "tests/test_docs_code.py",
     "tests/test_fitted_state.py",
 )
-QUICK_START = {"KMEANS_STARTS": 2, "START_STEPS": 50, "MAX_START_STEPS": 100}
+QUICK_START = {
+    _start: {"KMEANS_STARTS": 2, "START_STEPS": 50, "MAX_START_STEPS": 100},
+    _graph_choices: {"N_PARTS": 1},
+}
 
 
 def pytest_runtest_setup(item):
@@ -41,8 +45,9 @@ def quick_start(request):
     """By module, so that what the tests of one share starts alike."""
     with pytest.MonkeyPatch.context() as patch:
         if request.node.nodeid.startswith(OTHER_PROMISES):
-            for name, value in QUICK_START.items():
-                patch.setattr(_start, name, value)
+            for module, values in QUICK_START.items():
+                for name, value in values.items():
+                    patch.setattr(module, name, value)
         yield
 
 

@@ -21,7 +21,7 @@ _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 # share of them. They are taken where what does not agree is two thirds as much, and the modularity
 # by the fewest is as large but for a fiftieth.
 _MORE_NEIGHBORS, _MORE, _MOST_ROWS = (10, 14, 20), 1.2, 2_000
-_N_PARTS, _PART, _STEADIER, _AS_CLEAR = 6, 2 / 3, 2 / 3, 0.98
+N_PARTS, _PART, _STEADIER, _AS_CLEAR = 6, 2 / 3, 2 / 3, 0.98
 # Where not even so much disagrees nothing is tried.
 _STEADY = 0.02
 
@@ -61,7 +61,7 @@ def choose_neighbors(X, n_clusters):
     if len(counts) == 1 or n > _MOST_ROWS or n_part < n_clusters:
         return first
     random = np.random.RandomState(0)
-    parts = [np.sort(random.permutation(n)[:n_part]) for _ in range(_N_PARTS)]
+    parts = [np.sort(random.permutation(n)[:n_part]) for _ in range(N_PARTS)]
     neighbors = _neighbors(X, max(counts))
     of_parts = [_neighbors(X[part], max(counts)) for part in parts]
 

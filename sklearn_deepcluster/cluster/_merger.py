@@ -75,7 +75,7 @@ class Merger:
         inflow = np.bincount(self._heads, self._weights, minlength=n) + kept
         self._strengths = np.bincount(labels, (1 + inflow) / (2 * n), minlength=2 * count)
         self._by_modularity = False
-        self._rank_all()
+        self._rows = self._heap = None
 
     def members(self):
         """Number of each cluster, ascending -> its rows, ndarray of int."""
@@ -84,6 +84,8 @@ class Merger:
 
     def merge_until(self, n_clusters):
         """Merge the most attracted pairs until so many clusters are left, or none attract."""
+        if self.n_clusters > n_clusters:
+            self._rank_all()
         while self.n_clusters > n_clusters and self._heap:
             _, cluster, partner = heapq.heappop(self._heap)
             if not self._alive[cluster]:
@@ -95,6 +97,7 @@ class Merger:
 
     def merge(self, a, b):
         """Replace two clusters by their union; return its number."""
+        self._rank_all()
         new = len(self._members)
         self._alive[[a, b]], self._alive[new] = False, True
         self._sizes[new] = self._sizes[a] + self._sizes[b]
@@ -116,10 +119,13 @@ class Merger:
 
     def prefer_modularity(self):
         """From here on merge the pair that gains the most modularity."""
-        self._by_modularity = True
-        self._rank_all()
+        if not self._by_modularity:
+            self._by_modularity, self._heap = True, None
 
     def _rank_all(self):
+        """Rank every cluster, once: not before something merges by it."""
+        if self._heap is not None:
+            return
         self._rows, self._heap = {}, []
         for cluster in np.flatnonzero(self._alive):
             self._rank(int(cluster))
