@@ -40,13 +40,13 @@ def edges_of(X, neighbors, sigma_scale, n_clusters):
     return Edges(graph, width, _leaves(X, neighbors, distances, n_clusters))
 
 
-def merged(X, edges, n_clusters, linkage):
+def merged(X, edges, n_clusters, linkage, resolution=1.0):
     """The merger with so many clusters left, and how many the edges alone have led to."""
     graph = edges.graph if linkage == "modularity" else edges.graph.maximum(edges.graph.T)
     merger = Merger(graph, edges.leaves, STEP_WEIGHT[linkage])
     if linkage == "modularity":
         merger.merge_until(FINE_PER_CLUSTER * n_clusters)
-        merger.prefer_modularity()
+        merger.prefer_modularity(resolution)
     merger.merge_until(n_clusters)
     n_pieces = merger.n_clusters
     if n_pieces > n_clusters:
@@ -54,10 +54,10 @@ def merged(X, edges, n_clusters, linkage):
     return merger, n_pieces
 
 
-def regrouped(merger):
+def regrouped(merger, resolution=1.0):
     """Labels after single rows have changed sides."""
     labels = np.unique(merger.labels, return_inverse=True)[1]
-    return improve_modularity(merger.flow, labels)
+    return improve_modularity(merger.flow, labels, resolution)
 
 
 def rows_of(X, standard, metric):

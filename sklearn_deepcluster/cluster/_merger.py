@@ -74,7 +74,7 @@ class Merger:
         # Of the flow out of and into each cluster, its share.
         inflow = np.bincount(self._heads, self._weights, minlength=n) + kept
         self._strengths = np.bincount(labels, (1 + inflow) / (2 * n), minlength=2 * count)
-        self._by_modularity = False
+        self._resolution = None  # that of modularity, once it decides
         self._rows = self._heap = None
 
     def members(self):
@@ -117,10 +117,10 @@ class Merger:
         self._rank(new)
         return new
 
-    def prefer_modularity(self):
-        """From here on merge the pair that gains the most modularity."""
-        if not self._by_modularity:
-            self._by_modularity, self._heap = True, None
+    def prefer_modularity(self, resolution=1.0):
+        """From here on merge the pair that gains the most modularity of this resolution."""
+        if self._resolution != resolution:
+            self._resolution, self._heap = resolution, None
 
     def _rank_all(self):
         """Rank every cluster, once: not before something merges by it."""
@@ -136,7 +136,7 @@ class Merger:
 
     def _rank(self, cluster):
         """Store the affinities of a cluster to all older ones and push the best."""
-        affinities_of = self._modularity_gains if self._by_modularity else self._walks
+        affinities_of = self._walks if self._resolution is None else self._modularity_gains
         partners, affinities = affinities_of(cluster)
         older = partners < cluster
         self._rows[cluster] = partners[older], affinities[older]
@@ -159,7 +159,7 @@ class Merger:
             np.concatenate([self._weights[leaving], self._weights[entering]]),
         )
         expected = 2 * self._strengths[cluster] * self._strengths[partners]
-        return partners, flows / len(self.labels) - expected
+        return partners, flows / len(self.labels) - self._resolution * expected
 
     def _walks(self, cluster):
         """Affinities of a cluster to all that walks reach: (numbers, values)."""

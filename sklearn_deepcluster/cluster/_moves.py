@@ -11,7 +11,7 @@ _MAX_SWEEPS = 50
 _LEAST_GAIN = 1e-12
 
 
-def improve_modularity(flow, labels):
+def improve_modularity(flow, labels, resolution=1.0):
     """Move rows to the cluster of their neighbours that gains the most modularity.
 
     What a hierarchy has joined it cannot take back; single rows can still change sides, as in the
@@ -24,6 +24,8 @@ def improve_modularity(flow, labels):
         With each row to itself, and rows of sum 1.
     labels : ndarray of shape (n,), int
         Clusters to start from, numbered 0 .. k - 1.
+    resolution : float, default=1.0
+        That of the modularity.
 
     Returns
     -------
@@ -35,14 +37,14 @@ def improve_modularity(flow, labels):
     strengths = shared.sum(axis=1)
     alone = shared.diagonal()
     labels = labels.copy()
-    best, kept = modularity(shared, labels), labels.copy()
+    best, kept = modularity(shared, labels, resolution), labels.copy()
     n_parts = _PARTS
     for _ in range(_MAX_SWEEPS):
         moved = sum(
-            _move(shared, strengths, alone, labels, np.arange(part, n, n_parts))
+            _move(shared, strengths, alone, labels, np.arange(part, n, n_parts), resolution)
             for part in range(min(n_parts, n))
         )
-        reached = modularity(shared, labels)
+        reached = modularity(shared, labels, resolution)
         if reached > best:
             best, kept = reached, labels.copy()
         elif not moved or n_parts >= min(n, _MOST_PARTS):
@@ -64,21 +66,23 @@ def shared_edges(flow):
     return ((flow + flow.T) / (2 * flow.shape[0])).tocsr()
 
 
-def modularity(shared, labels):
-    """Share of the edges inside clusters, less what is expected by chance.
+def modularity(shared, labels, resolution=1.0):
+    """Share of the edges inside clusters, less `resolution` times what is expected by chance.
 
     Parameters
     ----------
     shared : csr_array of shape (n, n)
         Symmetric, of sum 1.
     labels : ndarray of shape (n,), int
+    resolution : float, default=1.0
     """
     edges = shared.tocoo()
     inside = edges.data[labels[edges.row] == labels[edges.col]].sum()
-    return float(inside - np.square(np.bincount(labels, shared.sum(axis=1))).sum())
+    by_chance = np.square(np.bincount(labels, shared.sum(axis=1))).sum()
+    return float(inside - resolution * by_chance)
 
 
-def _move(shared, strengths, alone, labels, rows):
+def _move(shared, strengths, alone, labels, rows, resolution):
     """Move some rows at once, in place; return how many moved."""
     count = int(labels.max()) + 1
     member = csr_array((np.ones(len(labels)), labels, np.arange(len(labels) + 1)))
@@ -90,7 +94,8 @@ def _move(shared, strengths, alone, labels, rows):
     sizes = np.bincount(labels, strengths, minlength=count)[flows.indices]
     mass = strengths[rows][owner]
     # Both without the row itself.
-    gains = flows.data - at_home * alone[rows][owner] - mass * (sizes - at_home * mass)
+    gains = flows.data - at_home * alone[rows][owner]
+    gains -= resolution * mass * (sizes - at_home * mass)
     most = np.maximum.reduceat(gains, flows.indptr[:-1])
     home = np.empty(len(rows))
     home[owner[at_home]] = gains[at_home]

@@ -1,5 +1,6 @@
 """Graph agglomeration against plain loops, and what its users rely on."""
 
+import functools
 import pickle
 import warnings
 
@@ -64,16 +65,17 @@ def path_affinity(P, a, b, z=0.01):
     return gain / z**2
 
 
-def modularity(P, clusters):
+def modularity(P, clusters, resolution=1.0):
     """Share of the flow inside clusters, less what is expected of their in- and outflow."""
     E = (P + P.T) / P.sum() / 2
-    return sum(E[np.ix_(c, c)].sum() - E[c].sum() ** 2 for c in clusters)
+    return sum(E[np.ix_(c, c)].sum() - resolution * E[c].sum() ** 2 for c in clusters)
 
 
-def modularity_gain(P, a, b):
+def modularity_gain(P, a, b, resolution=1.0):
     if not (P[np.ix_(a, b)].any() or P[np.ix_(b, a)].any()):
         return -np.inf  # clusters without an edge are not joined
-    return modularity(P, [np.concatenate([a, b])]) - modularity(P, [a, b])
+    joined = modularity(P, [np.concatenate([a, b])], resolution)
+    return joined - modularity(P, [a, b], resolution)
 
 
 AFFINITY = {
@@ -83,7 +85,7 @@ AFFINITY = {
 }
 
 
-def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
+def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage, resolution=1.0):
     P, near = transition_matrix(X, n_neighbors, linkage != "modularity")
     clusters = [{i} for i in range(len(X))]
     for i in range(len(X)):
@@ -94,6 +96,8 @@ def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
     while len(clusters) > n_clusters:
         fine = len(clusters) > _agglomeration.FINE_PER_CLUSTER * n_clusters
         affinity = AFFINITY["degree" if linkage == "modularity" and fine else linkage]
+        if affinity is modularity_gain:
+            affinity = functools.partial(modularity_gain, resolution=resolution)
         pairs = [(i, j) for j in range(len(clusters)) for i in range(j)]
         members = [np.array(sorted(c)) for c in clusters]
         best = max(pairs, key=lambda ij: affinity(P, members[ij[0]], members[ij[1]]))
@@ -104,14 +108,17 @@ def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage):
     return labels
 
 
-@every_linkage
+@pytest.mark.parametrize(
+    ("linkage", "resolution"),
+    [("degree", 1.0), ("path_integral", 1.0), ("modularity", 1.0), ("modularity", 0.4)],
+)
 @pytest.mark.parametrize("seed", range(6))
-def test_equals_plain_loops(linkage, seed, monkeypatch):
+def test_equals_plain_loops(linkage, resolution, seed, monkeypatch):
     monkeypatch.setattr(_agglomeration, "FINE_PER_CLUSTER", 3)  # both stages of "modularity"
-    monkeypatch.setattr(_agglomeration, "improve_modularity", lambda flow, labels: labels)
+    monkeypatch.setattr(_agglomeration, "improve_modularity", lambda flow, labels, _: labels)
     X = np.random.default_rng(seed).normal(size=(70, 3)).astype(np.float32)
-    model = GraphAgglomerative(4, n_neighbors=6, linkage=linkage).fit(X)
-    expected = agglomerate_by_loops(X.astype(float), 4, 6, linkage)
+    model = GraphAgglomerative(4, n_neighbors=6, linkage=linkage, resolution=resolution).fit(X)
+    expected = agglomerate_by_loops(X.astype(float), 4, 6, linkage, resolution)
     assert adjusted_rand_score(expected, model.labels_) == 1.0
 
 
@@ -377,21 +384,22 @@ def test_without_the_package_the_search_is_exact_or_refused(monkeypatch):
 # -- single rows change sides --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("resolution", [1.0, 0.5])
 @pytest.mark.parametrize("seed", range(3))
-def test_moves_gain_modularity_and_lose_no_cluster(seed):
+def test_moves_gain_modularity_and_lose_no_cluster(seed, resolution):
     X = np.random.default_rng(seed).normal(size=(90, 3))
     P, _ = transition_matrix(X, 6, both_ways=False)
     labels = np.random.default_rng(seed).integers(5, size=90)
     labels[:5] = np.arange(5)
-    moved = _moves.improve_modularity(scipy.sparse.csr_array(P), labels)
+    moved = _moves.improve_modularity(scipy.sparse.csr_array(P), labels, resolution)
 
     def of(labels):
-        return modularity(P, [np.flatnonzero(labels == c) for c in range(5)])
+        return modularity(P, [np.flatnonzero(labels == c) for c in range(5)], resolution)
 
     assert of(moved) > of(labels) + 0.2
     assert len(np.unique(moved)) == 5
     shared = _moves.shared_edges(scipy.sparse.csr_array(P))
-    assert _moves.modularity(shared, moved) == pytest.approx(of(moved))
+    assert _moves.modularity(shared, moved, resolution) == pytest.approx(of(moved))
     for i in range(90):  # no single row would gain
         for c in {int(moved[j]) for j in np.flatnonzero(P[i] + P[:, i])}:
             other = np.where(np.arange(90) == i, c, moved)
