@@ -80,6 +80,13 @@ TINY = {
         "lr": 1e-2,
     },
     "IDEC": lambda: {"autoencoder": tiny_autoencoder(), **_ROUNDS},
+    "IMSAT": lambda: {
+        "encoder": MLPEncoder(hidden_layer_sizes=(16,), n_components=16),
+        "max_epochs": 4,
+        "min_steps": 40,
+        "batch_size": 64,
+        "lr": 1e-2,
+    },
     "KMeansNet": lambda: {
         "autoencoder": tiny_autoencoder(embedding_activation="unit_norm"),
         **_ROUNDS,
@@ -113,9 +120,11 @@ SEQUENTIAL = ["RDDC", "RDTKC"]
 PRETRAINED = [name for name in CLUSTERERS if name not in SEQUENTIAL]
 # Trained end to end by a loss of clusters: their weights are those of the best epoch, `init` takes
 # no centres (there is no embedding for them yet).
-END_TO_END = ["DDC", "DTKC", "RDDC", "RDTKC"]
+END_TO_END = ["DDC", "DTKC", "RDDC", "RDTKC", "IMSAT"]
 # Of several runs that with the least loss is kept, or else that with the best score.
 BY_LOSS = [*END_TO_END, "VaDE"]
+# Their score is an information, not a loss.
+POSITIVE_SCORE = ["IMSAT"]
 # Rows that a fit needs: those losses compare rows, and batch normalisation is over rows.
 LEAST_ROWS = {name: 2 if name in [*END_TO_END, "ContextPredictor"] else 1 for name in ESTIMATORS}
 

@@ -8,6 +8,8 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 
+from sklearn_deepcluster.nn import untracked
+
 
 @dataclasses.dataclass(slots=True)
 class Step:
@@ -36,8 +38,12 @@ class Step:
     net: object = None
 
     def network(self, x):
-        """Outputs of the module for other rows x (b, d), such as perturbed ones."""
-        return self.net.infer(x)
+        """Outputs of the module for other rows x (b, d), such as perturbed ones.
+
+        The statistics of batch normalisation are those of x, and do not enter the running ones.
+        """
+        with untracked(self.net.module_):
+            return self.net.infer(x)
 
     @torch.no_grad()
     def embed(self, x):

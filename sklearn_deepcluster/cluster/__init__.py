@@ -12,6 +12,7 @@ from sklearn_deepcluster.cluster._dkm import DKM
 from sklearn_deepcluster.cluster._dtkc import DTKC, RDTKC
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
+from sklearn_deepcluster.cluster._imsat import IMSAT
 from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
 from sklearn_deepcluster.cluster._knet import KNet
 from sklearn_deepcluster.cluster._rddc import RDDC
@@ -30,6 +31,7 @@ __all__ = [
     "DKM",
     "DTKC",
     "IDEC",
+    "IMSAT",
     "RDDC",
     "RDTKC",
     "GraphAgglomerative",

@@ -349,6 +349,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             y=given.y,
             drift_tol=getattr(self, "drift_tol", None),
             head=self._head(trainer.device) if given.resumed else None,
+            sample_shape=samples.sample_shape,
         )
         if 4 * given.samples.X.size <= RAW_BYTES:
             task.start.raw_rows = task.raw_rows

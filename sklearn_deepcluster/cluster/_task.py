@@ -80,6 +80,8 @@ class Task:
         See :class:`~sklearn_deepcluster.cluster._drift.DriftWatch`.
     data : Rows or None
         The rows of X where `rows` are something else, such as their embedding.
+    sample_shape : tuple of int or None
+        Of a sample as it was given.
     """
 
     module: torch.nn.Module
@@ -95,6 +97,7 @@ class Task:
     companion: CompanionLoss | None = None
     drift_tol: float | None = None
     data: Rows | None = None
+    sample_shape: tuple | None = None
 
     @property
     def resumed(self):

@@ -7,6 +7,7 @@ from sklearn_deepcluster.losses._divergence import (
     corner_similarity,
     ddc_terms,
 )
+from sklearn_deepcluster.losses._information import mutual_information
 from sklearn_deepcluster.losses._reconstruction import IdentityLoss, ReconstructionLoss
 from sklearn_deepcluster.losses._student_t import (
     EPS,
@@ -26,6 +27,7 @@ __all__ = [
     "ddc_terms",
     "dekm_targets",
     "kl_divergence",
+    "mutual_information",
     "scatter_rotation",
     "squared_distances",
     "student_t_log_assignment",

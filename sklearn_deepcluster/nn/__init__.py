@@ -1,5 +1,6 @@
 """Networks and layers, in torch only."""
 
+from sklearn_deepcluster.nn._augmentation import AffineJitter
 from sklearn_deepcluster.nn._autoencoder import (
     AutoencoderModule,
     conv_decoder,
@@ -28,6 +29,7 @@ from sklearn_deepcluster.nn._layers import (
     Stochastic,
     TiedLinear,
     linear,
+    untracked,
 )
 from sklearn_deepcluster.nn._patches import (
     ContextTask,
@@ -40,6 +42,7 @@ from sklearn_deepcluster.nn._variational import VariationalModule, ends_with_sig
 
 __all__ = [
     "ACTIVATIONS",
+    "AffineJitter",
     "AutoencoderModule",
     "BlockEncoder",
     "ContextTask",
@@ -69,4 +72,5 @@ __all__ = [
     "same_padded",
     "stages",
     "tied_decoder",
+    "untracked",
 ]

@@ -1,5 +1,6 @@
 """Layers that draw from an explicit generator, and their initialisation."""
 
+import contextlib
 import math
 
 import torch
@@ -123,6 +124,23 @@ class Dropout(Corruption):
 
     def corrupt(self, x, keep):
         return torch.where(keep, x / (1.0 - _step(self.rate) / 2**16), 0.0)
+
+
+@contextlib.contextmanager
+def untracked(module):
+    """Layers of batch normalisation keep their running statistics as they are meanwhile."""
+    tracking = [
+        layer
+        for layer in module.modules()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
+    ]
+    try:
+        for layer in tracking:
+            layer.track_running_stats = False
+        yield
+    finally:
+        for layer in tracking:
+            layer.track_running_stats = True
 
 
 class _AroundOneDNN:

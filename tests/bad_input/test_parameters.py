@@ -147,6 +147,13 @@ BAD_CLUSTERING = {
     "balance": ["yes", None],
     "recon_weight": [0, -1.0, None],
     "reg_covar": [0, -1.0, None],
+    "mu": [-0.1, None],
+    "adversarial": ["yes", None, False],  # without an augmentation
+    "eps_scale": [0, -1.0, None],
+    "n_neighbors": [0, 1.5, None],
+    "xi": [0, -1.0, None],
+    "n_power_iter": [0, 1.5, None],
+    "augmentation": ["affine", 3],
 }
 
 

@@ -27,6 +27,7 @@ SMALL_NETWORK = {
     "Autoencoder": SMALL | {"hidden_layer_sizes": [(16,)], "n_components": [2, 3]},
     "ConvAutoencoder": SMALL | {"filters": [(4,)], "kernel_sizes": [(3,)], "n_components": [2, 3]},
     "DefaultEncoder": {"activation": ["relu"], "n_components": [15, 16]},
+    "MLPEncoder": {"hidden_layer_sizes": [(16,)], "n_components": [15, 16]},
     "GRUEncoder": {"hidden_size": [8], "n_layers": [1], "n_components": [15, 16]},
     "IdentityAutoencoder": SMALL | {"hidden_layer_sizes": [(32,), (64,)]},
 }
@@ -57,10 +58,10 @@ def test_grid_search_reaches_into_the_default_representation(name):
 @every_clusterer
 def test_grid_search_over_parameters_of_the_clustering(name):
     X, y = blobs()
-    own = {"sigma_scale": [0.3]} if name in END_TO_END else {"lr": [1e-3]}
-    for parameter in ("gamma", "lam"):
+    own = {"lr": [1e-2 if name in END_TO_END else 1e-3]}
+    for parameter, value in (("sigma_scale", 0.3), ("gamma", 0.1), ("lam", 0.1)):
         if accepts(name, parameter):
-            own = {parameter: [0.1]}
+            own = {parameter: [value]}
     grid = {"n_clusters": [2, 3], **own}
     search = GridSearchCV(
         tiny(name), grid, scoring="adjusted_rand_score", cv=2, error_score="raise"
