@@ -68,7 +68,7 @@ class LandmarkSpectralClustering(
 
     landmarks : {"k-means", "random"}, default="k-means"
         Centres of k-means (LSC-K), or random samples (LSC-R), of at most 20,000 samples. Random
-        ones take less time, and the clusters are usually worse.
+        ones take less time; in the paper their clusters are worse.
 
     n_landmarks : int, default=1000
         Number of landmarks, more than `n_clusters`; as many as there are distinct samples where
