@@ -70,6 +70,7 @@ TINY = {
         "encoder": ConvEncoder(**_BLOCKS),
         **_FROM_SCRATCH,
     },
+    "FuzzyCMeans": lambda: {"random_state": 0},
     "GraphAgglomerative": lambda: {},
     "IdentityAutoencoder": lambda: {
         "start": "pretrain",
@@ -100,6 +101,7 @@ TINY = {
         "update_interval": 10,
         "lr": 1e-2,
     },
+    "LandmarkSpectralClustering": lambda: {"n_landmarks": 60, "random_state": 0},
     "RDDC": lambda: {"encoder": tiny_gru_encoder(), **_FROM_SCRATCH},
     "RDTKC": lambda: {"encoder": tiny_gru_encoder(), **_FROM_SCRATCH},
     "VaDE": lambda: {"autoencoder": tiny_autoencoder(), **_EPOCHS},

@@ -10,11 +10,13 @@ from sklearn_deepcluster.cluster._dekm import DEKM
 from sklearn_deepcluster.cluster._depict import DEPICT
 from sklearn_deepcluster.cluster._dkm import DKM
 from sklearn_deepcluster.cluster._dtkc import DTKC, RDTKC
+from sklearn_deepcluster.cluster._fuzzy import FuzzyCMeans
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
 from sklearn_deepcluster.cluster._imsat import IMSAT
 from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
 from sklearn_deepcluster.cluster._knet import KNet
+from sklearn_deepcluster.cluster._landmarks import LandmarkSpectralClustering
 from sklearn_deepcluster.cluster._rddc import RDDC
 from sklearn_deepcluster.cluster._updates import Stiefel
 from sklearn_deepcluster.cluster._vade import VaDE
@@ -34,9 +36,11 @@ __all__ = [
     "IMSAT",
     "RDDC",
     "RDTKC",
+    "FuzzyCMeans",
     "GraphAgglomerative",
     "KMeansNet",
     "KNet",
+    "LandmarkSpectralClustering",
     "Stiefel",
     "VaDE",
 ]

@@ -40,6 +40,7 @@ from tests._instances import (
     CLUSTERERS,
     END_TO_END,
     ESTIMATORS,
+    EVERY,
     IMAGE,
     N_CLUSTERS,
     N_FEATURES,
@@ -425,7 +426,7 @@ def test_a_folder_is_no_file(tmp_path):
         load_model(tmp_path)
 
 
-@pytest.mark.parametrize("name", [*ESTIMATORS, "GraphAgglomerative"])
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("version", ["0.0.1", None])
 def test_a_pickle_of_another_version_is_loaded_with_a_warning(name, version, monkeypatch):
     model = fitted(name)

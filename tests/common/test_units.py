@@ -32,7 +32,10 @@ def test_an_offset_does_not_matter(name, offset):
     np.testing.assert_array_equal(model.predict(X + offset), model.labels_)
 
 
-@pytest.mark.parametrize("name", ["DEC", "DDC", "RDDC", "GraphAgglomerative"])
+@pytest.mark.parametrize(
+    "name",
+    ["DEC", "DDC", "RDDC", "FuzzyCMeans", "GraphAgglomerative", "LandmarkSpectralClustering"],
+)
 @pytest.mark.parametrize(
     ("unit", "offset"), [(255.0, 0.0), (1e-50, 0.0), (1e50, 0.0), (1e-6, 1.7), (1.0, 1.7e9)]
 )
