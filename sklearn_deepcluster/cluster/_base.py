@@ -80,11 +80,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         intermediate outputs.
 
     init : {"k-means", "ac-gdl", "ac-pic", "ac-mod", "auto"}, array-like or clusterer
-        Initial clustering of the embedding: k-means with 20 starts, ``GraphAgglomerative`` by
-        degree linkage, path integral or modularity ("auto": by modularity, of the embedding or, if
-        that is clearer, of X itself where it has at most 32 MB as float32), centres of shape
-        (n_clusters, n_components), or a clusterer, which is cloned and given `n_clusters`, and a
-        seed if it has none.
+        Initial clustering of the embedding: k-means with 20 starts, of which those within a
+        hundredth of the least inertia are told apart by the modularity of their clusters on a graph
+        of nearest neighbours; ``GraphAgglomerative`` by degree linkage, path integral or modularity
+        ("auto": by modularity, of the embedding or, if that is clearer, of X itself where it has at
+        most 32 MB as float32), centres of shape (n_clusters, n_components), or a clusterer, which
+        is cloned and given `n_clusters`, and a seed if it has none.
 
     max_epochs : int
         Passes over the data in the clustering phase, at most.

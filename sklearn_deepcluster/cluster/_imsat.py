@@ -7,23 +7,25 @@ training with a radius of its own for each sample.
 
 Deviations: the step by which the adversarial direction is found is in mean radii where the code has
 a number in the unit of its images; radii end at the `n_neighbors`-th neighbour, where the code's
-end at the one after it. Networks may be of any kind; the paper has an MLP.
+end at the one after it, and of much data they are estimated from a part. Networks may be of any
+kind; the paper has an MLP.
 """
 
 import dataclasses
 import numbers
 
+import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
-from sklearn_deepcluster._engine import BestEpoch, in_rounds, map_blocks
+from sklearn_deepcluster._engine import BestEpoch, generator, in_rounds, map_blocks
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._agglomeration import distances_to_neighbors
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._neighbors import nearest_neighbors
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer, softmax_log_proba
-from sklearn_deepcluster.cluster._start import NAMES, learn_clusters, random_softmax
+from sklearn_deepcluster.cluster._start import NAMES, RAW_BYTES, learn_clusters, random_softmax
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.losses import mutual_information
 from sklearn_deepcluster.nn import Stochastic
@@ -124,14 +126,34 @@ def _shape_of_samples(task):
     return (1, *shape) if len(shape) == 2 and not task.sequential else shape
 
 
-def neighbor_radii(X, n_neighbors):
-    """Distances of all rows to their `n_neighbors`-th neighbour, float32 Tensor (n,)."""
-    n_neighbors = min(n_neighbors, len(X) - 1)
+def neighbor_radii(rows, n_neighbors, seed):
+    """Distances of all rows to their `n_neighbors`-th neighbour, float32 Tensor (n,).
+
+    Of rows that are too many bytes to be held as float32 it is the neighbour of that share of a
+    part of them, drawn by `seed`.
+    """
+    n = len(rows)
+    n_neighbors = min(n_neighbors, n - 1)
     if n_neighbors == 0:
-        return torch.zeros(len(X), dtype=torch.float32)
-    found = nearest_neighbors(NearestNeighbors(n_neighbors=n_neighbors).fit(X), X, "auto")
-    squared = distances_to_neighbors(X, X, found[:, -1:])[:, 0]
-    return torch.from_numpy(squared).sqrt().float()
+        return torch.zeros(n, dtype=torch.float32)
+    held = RAW_BYTES // (4 * rows.n_features)
+    if n <= held:
+        X = map_blocks(torch.nan_to_num, rows).numpy()
+        found = nearest_neighbors(NearestNeighbors(n_neighbors=n_neighbors).fit(X), X, "auto")
+        squared = distances_to_neighbors(X, X, found[:, -1:])[:, 0]
+        return torch.from_numpy(squared).sqrt().float()
+    part = torch.randperm(n, generator=generator(seed))[: max(2, held)].sort().values
+    rank = max(1, round(n_neighbors * len(part) / n))
+    some = rows.like(np.asarray(rows.X[part.numpy()]))
+    search = NearestNeighbors(n_neighbors=rank + 1).fit(map_blocks(torch.nan_to_num, some).numpy())
+
+    def nearest(x):
+        return torch.from_numpy(search.kneighbors(torch.nan_to_num(x).cpu().numpy())[0])
+
+    distances = map_blocks(nearest, rows)
+    radii = distances[:, rank - 1].float()
+    radii[part] = distances[part, rank].float()  # the nearest of these is the row itself
+    return radii
 
 
 class IMSAT(BaseDeepClusterer):
@@ -348,7 +370,7 @@ class IMSAT(BaseDeepClusterer):
             layer = random_softmax(task) if self.init is None else learn_clusters(task)
         radii = None
         if self.adversarial:
-            radii = self.eps_scale * neighbor_radii(task.raw_rows().numpy(), self.n_neighbors)
+            radii = self.eps_scale * neighbor_radii(task.rows, self.n_neighbors, task.seed)
         if self.augmentation is not None and not isinstance(self.augmentation, Stochastic):
             trainer = dataclasses.replace(task.trainer, global_rng=True)
             task = dataclasses.replace(task, trainer=trainer)

@@ -11,7 +11,8 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import IMSAT, MLPEncoder, load_model, save_model
-from sklearn_deepcluster._engine import Step
+from sklearn_deepcluster._engine import Rows, Step
+from sklearn_deepcluster.cluster import _imsat
 from sklearn_deepcluster.cluster._imsat import InformationLoss, neighbor_radii
 from sklearn_deepcluster.losses import mutual_information
 from sklearn_deepcluster.nn import AffineJitter
@@ -150,11 +151,21 @@ def test_no_radius_and_no_gradient_are_no_perturbation():
 def test_radii_are_distances_to_the_nth_neighbour():
     X = draw((40, 3)).float().numpy()
     distances, _ = NearestNeighbors(n_neighbors=6).fit(X).kneighbors()
-    np.testing.assert_allclose(neighbor_radii(X, 6), distances[:, -1], rtol=1e-5)
+    np.testing.assert_allclose(neighbor_radii(Rows(X), 6, 0), distances[:, -1], rtol=1e-5)
     farthest = NearestNeighbors(n_neighbors=39).fit(X).kneighbors()[0][:, -1]
-    np.testing.assert_allclose(neighbor_radii(X, 100), farthest, rtol=1e-5)
-    assert neighbor_radii(np.ones((5, 2), np.float32), 2).tolist() == [0.0] * 5
-    assert neighbor_radii(X[:1], 10).tolist() == [0.0]
+    np.testing.assert_allclose(neighbor_radii(Rows(X), 100, 0), farthest, rtol=1e-5)
+    assert neighbor_radii(Rows(np.ones((5, 2), np.float32)), 2, 0).tolist() == [0.0] * 5
+    assert neighbor_radii(Rows(X[:1]), 10, 0).tolist() == [0.0]
+
+
+def test_radii_of_much_data_are_those_of_a_part(monkeypatch):
+    X = draw((900, 3)).float().numpy()
+    exact = neighbor_radii(Rows(X), 10, 0)
+    monkeypatch.setattr(_imsat, "RAW_BYTES", 4 * 3 * 450)
+    radii = neighbor_radii(Rows(X), 10, 0)
+    assert radii.shape == (900,) and radii.dtype == torch.float32 and radii.min() > 0
+    assert 0.8 < float((radii / exact).median()) < 1.25
+    assert not torch.equal(radii, neighbor_radii(Rows(X), 10, 1))
 
 
 # -- the estimator -------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_k_means_has_twenty_starts_and_gives_the_means(frozen, blobs, spy, monke
 
     monkeypatch.setattr(_start, "KMeans", Recorder)
     centers = first_centres(frozen, X, spy, cls=cls)
-    assert starts == [20]
+    assert starts == 20 * [1]
     Z = frozen.transform(X)
     best = KMeans(3, n_init=50, random_state=1).fit(Z)
     np.testing.assert_allclose(
@@ -97,6 +97,35 @@ def test_k_means_has_twenty_starts_and_gives_the_means(frozen, blobs, spy, monke
         best.cluster_centers_[np.lexsort(best.cluster_centers_.T)],
         atol=1e-3,
     )
+
+
+@pytest.mark.parametrize(
+    ("inertias", "expected"),
+    [
+        ((1.0, 1.005, 1.2), 1),  # as good, and neighbours stay together
+        ((1.0, 1.02, 1.2), 0),  # not as good
+        ((1.2, 1.005, 1.0), 1),
+    ],
+)
+def test_starts_near_the_least_inertia_are_told_apart_by_neighbours(
+    blobs, monkeypatch, inertias, expected
+):
+    X, y = blobs
+    cut = np.where(np.arange(len(y)) % 5 == 0, (y + 1) % 3, y)
+    labels = [cut, y, cut] if expected else [cut, y, y]
+    scripted = list(zip(inertias, labels, strict=True))
+
+    class Scripted:
+        def __init__(self, n_clusters, **params):
+            self.inertia_, self.labels_ = scripted.pop(0)
+
+        def fit(self, z):
+            return self
+
+    monkeypatch.setattr(_start, "KMEANS_STARTS", 3)
+    monkeypatch.setattr(_start, "KMeans", Scripted)
+    best = _start.best_kmeans(X, 3, seed=0)
+    assert best.inertia_ == inertias[expected]
 
 
 @pytest.mark.parametrize("as_type", [np.array, np.float32, list], ids=["f8", "f4", "list"])
