@@ -51,8 +51,8 @@ class Start:
     Attributes
     ----------
     init : str, array-like of shape (n_clusters, e) or clusterer
-        "k-means" is :func:`best_kmeans`; those with "ac-" are `GraphAgglomerative`, and "auto" is it by
-        modularity, of the embedding or, where that is clearly more modular, of the rows themselves;
+        "k-means" is :func:`best_kmeans`; those with "ac-" are `GraphAgglomerative`, and "auto" is
+        it by modularity, of the embedding or, where that is clearly more modular, of the rows;
         "k-means++" and "random" are rows of z, in equal clusters only where there are too few
         distinct ones.
     n_clusters : int

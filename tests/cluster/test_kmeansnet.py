@@ -289,14 +289,14 @@ def test_one_tiny_step_leaves_the_layer_of_k_means(frozen, blobs):
 def test_it_ends_before_a_cluster_does(alpha, frozen, blobs):
     """Left alone the layer would go on to lose clusters."""
     X, _ = blobs
-    model = quick(frozen, **FREE, alpha=alpha, max_epochs=3000).fit(X)
+    model = quick(frozen, **FREE | {"lr": 5.0}, alpha=alpha, max_epochs=3000).fit(X)
     assert model.n_iter_ < 3000
     assert len(np.unique(model.labels_)) == 3
     assert model.history_["label_change"][-1] > 0
     if alpha != "auto":
         return
     layer = KMeansLayer(torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_))
-    optimizer, loss = torch.optim.Adadelta(layer.parameters()), KMeansLayerLoss(model.alpha_)
+    optimizer, loss = torch.optim.Adadelta(layer.parameters(), 5.0), KMeansLayerLoss(model.alpha_)
     z = torch.from_numpy(model.transform(X))
     for step in range(4000):
         optimizer.zero_grad()
