@@ -88,6 +88,13 @@ TINY = {
         "batch_size": 64,
         "lr": 1e-2,
     },
+    "JULE": lambda: {
+        "encoder": MLPEncoder(hidden_layer_sizes=(16,), n_components=16),
+        "eta": 0.97,
+        "epochs_per_period": 4,
+        "margin": 2.0,
+        "batch_size": 64,
+    },
     "KMeansNet": lambda: {
         "autoencoder": tiny_autoencoder(embedding_activation="unit_norm"),
         **_ROUNDS,
@@ -128,7 +135,9 @@ BY_LOSS = [*END_TO_END, "VaDE"]
 # Their score is an information, not a loss.
 POSITIVE_SCORE = ["IMSAT"]
 # Rows that a fit needs: those losses compare rows, and batch normalisation is over rows.
-LEAST_ROWS = {name: 2 if name in [*END_TO_END, "ContextPredictor"] else 1 for name in ESTIMATORS}
+LEAST_ROWS = {
+    name: 2 if name in [*END_TO_END, "JULE", "ContextPredictor"] else 1 for name in ESTIMATORS
+}
 
 
 def slot_of(name):
@@ -155,6 +164,7 @@ def tiny(name, **params):
 
 # The fewest steps, for what does not depend on learning.
 _FEWEST = {"max_epochs": 1, "min_steps": 2, "max_iter": 1, "max_steps": 2, "update_interval": 2}
+_FEWEST["epochs_per_period"] = 1
 _FEWEST_OF_REPRESENTATIONS = {"max_epochs": 1, "min_steps": 2}
 
 

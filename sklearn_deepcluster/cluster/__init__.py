@@ -14,6 +14,7 @@ from sklearn_deepcluster.cluster._fuzzy import FuzzyCMeans
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._idec import IDEC
 from sklearn_deepcluster.cluster._imsat import IMSAT
+from sklearn_deepcluster.cluster._jule import JULE
 from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
 from sklearn_deepcluster.cluster._knet import KNet
 from sklearn_deepcluster.cluster._landmarks import LandmarkSpectralClustering
@@ -34,6 +35,7 @@ __all__ = [
     "DTKC",
     "IDEC",
     "IMSAT",
+    "JULE",
     "RDDC",
     "RDTKC",
     "FuzzyCMeans",

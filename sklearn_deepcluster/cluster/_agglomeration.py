@@ -47,11 +47,16 @@ def merged(X, edges, n_clusters, linkage, resolution=1.0):
     if linkage == "modularity":
         merger.merge_until(FINE_PER_CLUSTER * n_clusters)
         merger.prefer_modularity(resolution)
+    return merger, merge_down(merger, X, n_clusters)
+
+
+def merge_down(merger, X, n_clusters):
+    """Merge until so many clusters are left; return how many the edges alone have led to."""
     merger.merge_until(n_clusters)
     n_pieces = merger.n_clusters
     if n_pieces > n_clusters:
         _join_pieces(merger, X, n_clusters)
-    return merger, n_pieces
+    return n_pieces
 
 
 def regrouped(merger, resolution=1.0):

@@ -147,6 +147,11 @@ BAD_CLUSTERING = {
     "balance": ["yes", None],
     "recon_weight": [0, -1.0, None],
     "reg_covar": [0, -1.0, None],
+    "eta": [0, 1, None],
+    "epochs_per_period": [0, 1.5, None],
+    "margin": [0, -0.1, None],
+    "n_negatives": [0, 1.5, None],
+    "recluster": ["k-means", True],
     "mu": [-0.1, None],
     "adversarial": ["yes", None, False],  # without an augmentation
     "eps_scale": [0, -1.0, None],
