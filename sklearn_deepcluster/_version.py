@@ -1,3 +1,3 @@
 """The version, for whoever has to write it down."""
 
-__version__ = "0.1.0.dev2"
+__version__ = "0.1.0.dev3"
