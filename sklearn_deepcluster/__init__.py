@@ -21,6 +21,7 @@ from sklearn_deepcluster.cluster import (
     KMeansNet,
     KNet,
     LandmarkSpectralClustering,
+    SpectralNet,
     Stiefel,
     VaDE,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "KNet",
     "LandmarkSpectralClustering",
     "MLPEncoder",
+    "SpectralNet",
     "Stiefel",
     "VaDE",
     "__version__",
