@@ -29,6 +29,7 @@ from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES
 from sklearn_deepcluster.cluster._spectral_affinity import batch_affinity, siamese_points
 from sklearn_deepcluster.cluster._start import cluster_means, kmeans_from
 from sklearn_deepcluster.cluster._task import Outcome
+from sklearn_deepcluster.losses import spectral_loss
 from sklearn_deepcluster.nn import AutoencoderModule, SpectralModule, orthonormalizer
 from sklearn_deepcluster.representation import Autoencoder, IdentityAutoencoder
 from sklearn_deepcluster.representation._base import check_widths, n_epochs
@@ -37,30 +38,6 @@ from sklearn_deepcluster.utils._sklearn import StrOptions
 _KMEANS_STARTS = 10
 # Learning rates fall to a tenth, and not below this fraction of the first.
 _LEAST_LR = 1e-4
-
-
-def spectral_loss(y, affinity):
-    r"""Loss :math:`\frac{1}{m^2} \sum_{ij} W_{ij} \lVert y_i - y_j \rVert^2`, and its gradient.
-
-    Parameters
-    ----------
-    y : Tensor of shape (m, k)
-        Of orthonormal columns: :math:`Y^T Y = m I`, or nearly so.
-    affinity : Tensor of shape (m, m)
-        Symmetric.
-
-    Returns
-    -------
-    loss : Tensor
-        Its gradient is that along the constraint:
-        :math:`\frac{4}{m^2} (L Y - Y \Lambda)` with the Laplacian :math:`L = D - W` and the
-        multipliers :math:`\Lambda = Y^T L Y / m`.
-    """
-    m = len(y)
-    products = y.T @ (affinity.sum(1, keepdim=True) * y - affinity @ y)
-    products = (2.0 / m**2) * products
-    constraint = (products.detach() * (y.T @ y / m)).sum()
-    return products.trace() - (constraint - constraint.detach())
 
 
 class SpectralLoss(nn.Module):
@@ -154,7 +131,7 @@ class SpectralNet(BaseDeepClusterer):
         an empty cluster loses to any without.
 
     warm_start : bool
-        Go on from the network and centres of the previous fit.
+        Go on from the network and centres of the previous fit. A Siamese network is trained anew.
 
     callbacks : list of skorch callbacks
         Copied and given to the inner skorch net of the spectral network.
@@ -178,8 +155,8 @@ class SpectralNet(BaseDeepClusterer):
         Per epoch: "loss"; and "pretraining_loss" per epoch of the representation.
 
     loss_ : float
-        That of `kept_epoch_`, over 2 / `batch_size` the sum of the least eigenvalues of the graph
-        Laplacians of batches, or somewhat more.
+        That of `kept_epoch_`; where all was learned about 2 / `batch_size` times the sum of the
+        `n_clusters` least eigenvalues of the Laplacian of a batch.
 
     See Also
     --------
@@ -280,8 +257,8 @@ class SpectralNet(BaseDeepClusterer):
             )
         if self.batch_size < self.n_clusters:
             raise ValueError(
-                f"batch_size={self.batch_size} should be >= n_clusters={self.n_clusters}: so many "
-                "outputs are orthonormal over a batch."
+                f"batch_size={self.batch_size} should be >= n_clusters={self.n_clusters}, the "
+                "number of outputs that are orthonormal over a batch."
             )
 
     def _adapt(self, module, settings, rng):
@@ -304,8 +281,8 @@ class SpectralNet(BaseDeepClusterer):
         y = outputs @ module.orthonormal.cpu()
         if not torch.isfinite(y).all() or (outputs.abs() == 1.0).all():
             raise FloatingPointError(
-                f"{task.stage} diverged: the outputs are not finite, or all are 1 or -1, without a "
-                f"gradient. The likely cause is a step size that is too large (lr={self.lr})."
+                f"{task.stage} diverged: the outputs are not finite, or all are 1 or -1. "
+                f"The likely cause is a step size that is too large (lr={self.lr})."
             )
         centers = self._centers(y, task.seed) if last is None else kmeans_from(last, y, task.head)
         attributes = {
@@ -344,14 +321,9 @@ class SpectralNet(BaseDeepClusterer):
         patience = self._patience(task)
         if patience is None:
             return [BestEpoch()]
-        falling = LRScheduler(
-            "ReduceLROnPlateau",
-            monitor="train_loss",
-            event_name=None,
-            patience=patience,
-            min_lr=_LEAST_LR * self.lr,
-        )
-        return [falling, BestEpoch(2 * patience)]
+        falling = {"patience": patience, "min_lr": _LEAST_LR * self.lr}
+        plateau = LRScheduler("ReduceLROnPlateau", "train_loss", event_name=None, **falling)
+        return [plateau, BestEpoch(2 * patience)]
 
     def _patience(self, task):
         if self.patience is not None:

@@ -18,7 +18,8 @@ from sklearn_deepcluster.cluster._spectral_affinity import (
     Triples,
     batch_affinity,
 )
-from sklearn_deepcluster.cluster._spectralnet import SpectralLoss, spectral_loss
+from sklearn_deepcluster.cluster._spectralnet import SpectralLoss
+from sklearn_deepcluster.losses import spectral_loss
 from sklearn_deepcluster.nn import orthonormalizer
 from tests._instances import blobs, tiny
 
