@@ -22,6 +22,7 @@ from sklearn_deepcluster.cluster import (
     KMeansNet,
     KNet,
     LandmarkSpectralClustering,
+    SpectralNet,
     Stiefel,
     VaDE,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "KNet",
     "LandmarkSpectralClustering",
     "MLPEncoder",
+    "SpectralNet",
     "Stiefel",
     "VaDE",
     "__version__",

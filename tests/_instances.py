@@ -111,6 +111,15 @@ TINY = {
     "LandmarkSpectralClustering": lambda: {"n_landmarks": 60, "random_state": 0},
     "RDDC": lambda: {"encoder": tiny_gru_encoder(), **_FROM_SCRATCH},
     "RDTKC": lambda: {"encoder": tiny_gru_encoder(), **_FROM_SCRATCH},
+    "SpectralNet": lambda: {
+        "autoencoder": tiny_autoencoder(),
+        "hidden_layer_sizes": (16,),
+        "n_neighbors": 10,
+        "max_epochs": 8,
+        "min_steps": 40,
+        "batch_size": 64,
+        "lr": 1e-2,
+    },
     "VaDE": lambda: {"autoencoder": tiny_autoencoder(), **_EPOCHS},
 }
 
@@ -131,7 +140,11 @@ PRETRAINED = [name for name in CLUSTERERS if name not in SEQUENTIAL]
 # no centres (there is no embedding for them yet).
 END_TO_END = ["DDC", "DTKC", "RDDC", "RDTKC", "IMSAT"]
 # Of several runs that with the least loss is kept, or else that with the best score.
-BY_LOSS = [*END_TO_END, "VaDE"]
+BY_LOSS = [*END_TO_END, "SpectralNet", "VaDE"]
+# They compare the rows of a batch, all pairs of them.
+PAIRWISE = [*END_TO_END, "SpectralNet"]
+# What they learn is on top of the representation, which stays as it is.
+ON_TOP = ["SpectralNet"]
 # Their score is an information, not a loss.
 POSITIVE_SCORE = ["IMSAT"]
 # Rows that a fit needs: those losses compare rows, and batch normalisation is over rows.

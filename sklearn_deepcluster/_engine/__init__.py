@@ -1,6 +1,6 @@
 """The engine room: the only importer of skorch."""
 
-from skorch.callbacks import Callback, GradientNormClipping
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
 from sklearn_deepcluster._engine._blocks import map_blocks
 from sklearn_deepcluster._engine._device import (
@@ -34,6 +34,7 @@ __all__ = [
     "BestEpoch",
     "Callback",
     "GradientNormClipping",
+    "LRScheduler",
     "Rows",
     "Schedule",
     "Snapshot",

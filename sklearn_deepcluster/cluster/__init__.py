@@ -19,6 +19,7 @@ from sklearn_deepcluster.cluster._kmeansnet import KMeansNet
 from sklearn_deepcluster.cluster._knet import KNet
 from sklearn_deepcluster.cluster._landmarks import LandmarkSpectralClustering
 from sklearn_deepcluster.cluster._rddc import RDDC
+from sklearn_deepcluster.cluster._spectralnet import SpectralNet
 from sklearn_deepcluster.cluster._updates import Stiefel
 from sklearn_deepcluster.cluster._vade import VaDE
 
@@ -43,6 +44,7 @@ __all__ = [
     "KMeansNet",
     "KNet",
     "LandmarkSpectralClustering",
+    "SpectralNet",
     "Stiefel",
     "VaDE",
 ]

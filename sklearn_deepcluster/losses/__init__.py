@@ -9,6 +9,7 @@ from sklearn_deepcluster.losses._divergence import (
 )
 from sklearn_deepcluster.losses._information import mutual_information
 from sklearn_deepcluster.losses._reconstruction import IdentityLoss, ReconstructionLoss
+from sklearn_deepcluster.losses._spectral import spectral_loss
 from sklearn_deepcluster.losses._student_t import (
     EPS,
     kl_divergence,
@@ -29,6 +30,7 @@ __all__ = [
     "kl_divergence",
     "mutual_information",
     "scatter_rotation",
+    "spectral_loss",
     "squared_distances",
     "student_t_log_assignment",
     "target_distribution",

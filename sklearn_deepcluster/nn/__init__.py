@@ -38,6 +38,7 @@ from sklearn_deepcluster.nn._patches import (
     PositionLoss,
     choose_patches,
 )
+from sklearn_deepcluster.nn._spectral import SpectralModule, orthonormalizer
 from sklearn_deepcluster.nn._variational import VariationalModule, ends_with_sigmoid
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "PositionClassifier",
     "PositionLoss",
     "RecurrentEncoder",
+    "SpectralModule",
     "Stochastic",
     "TiedLinear",
     "TupleEncoder",
@@ -68,6 +70,7 @@ __all__ = [
     "identity_mlp",
     "linear",
     "mlp",
+    "orthonormalizer",
     "pack",
     "same_padded",
     "stages",

@@ -159,6 +159,9 @@ BAD_CLUSTERING = {
     "xi": [0, -1.0, None],
     "n_power_iter": [0, 1.5, None],
     "augmentation": ["affine", 3],
+    "affinity": ["nearest", None],
+    "scale_k": [0, 1.5, None],
+    "siamese_neighbors": [0, 1.5, None],
 }
 
 

@@ -16,6 +16,7 @@ from tests._instances import (
     IMAGE,
     N_FEATURES,
     N_SAMPLES,
+    ON_TOP,
     SEQUENTIAL,
     accepts,
     assert_same_fit,
@@ -141,6 +142,8 @@ def test_float32_input_is_not_copied(name, monkeypatch):
     for other in (X, X.reshape(-1, *IMAGE)):
         rows.clear()
         least(name).fit(other)
+        if name in ON_TOP:  # it is the representation that reads them
+            del rows[-1]
         assert rows and all(np.shares_memory(used, X) for used in rows)
 
 

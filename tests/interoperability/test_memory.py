@@ -18,7 +18,7 @@ import resource, sys
 import numpy as np
 import torch
 from tests._instances import (
-    CLUSTERERS, END_TO_END, ESTIMATORS, N_CLUSTERS, SEQUENTIAL, prefix_of, tiny
+    CLUSTERERS, END_TO_END, ESTIMATORS, N_CLUSTERS, PAIRWISE, SEQUENTIAL, prefix_of, tiny
 )
 
 torch.set_num_threads(1)
@@ -32,8 +32,10 @@ def quick(name):
     network = {**training, "noise": 0.0, "filters": (1,), "kernel_sizes": (3,)}
     network["sample_shape"] = (20, 20)
     own = {**training, "max_iter": 1, "update_interval": 10, "init": init, "max_samples": 500}
-    if name in END_TO_END:  # they compare the rows of a batch, all pairs of them
-        own |= {"init": None, "batch_size": 256}
+    if name in END_TO_END:
+        own |= {"init": None}
+    if name in PAIRWISE:
+        own |= {"batch_size": 256}
     if name in SEQUENTIAL:
         network["sample_shape"] = (2, 200)
     if name in CLUSTERERS:

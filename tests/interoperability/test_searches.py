@@ -7,7 +7,9 @@ from sklearn.model_selection import GridSearchCV
 from tests._instances import (
     CLUSTERERS,
     END_TO_END,
+    N_CLUSTERS,
     N_FEATURES,
+    ON_TOP,
     accepts,
     blobs,
     frozen,
@@ -49,7 +51,8 @@ def test_grid_search_reaches_into_the_default_representation(name):
     assert (
         search.best_params_.items() <= {prefix_of(name) + k: v for k, v in chosen.items()}.items()
     )
-    assert best.transform(X).shape[1] == chosen.get("n_components", N_FEATURES)
+    width = N_CLUSTERS if name in ON_TOP else chosen.get("n_components", N_FEATURES)
+    assert best.transform(X).shape[1] == width
     assert type(given(best)) is default
     assert given(estimator) is None
     np.testing.assert_array_equal(search.predict(X), best.labels_)
