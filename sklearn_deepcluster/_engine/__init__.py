@@ -23,7 +23,7 @@ from sklearn_deepcluster._engine._seeds import (
     random_stream,
     seeded_global_rng,
 )
-from sklearn_deepcluster._engine._standard import Standard, learn_standard
+from sklearn_deepcluster._engine._standard import TOO_LARGE, Standard, learn_standard
 from sklearn_deepcluster._engine._trainer import OPTIMIZERS, Trainer
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Rows",
     "Schedule",
     "Snapshot",
+    "TOO_LARGE",
     "Standard",
     "Step",
     "Trainer",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sklearn_deepcluster._engine._standard import Standard
+from sklearn_deepcluster._engine._standard import TOO_LARGE, Standard
 
 # Rows are shuffled within windows of this many bytes (as float32): data below it is shuffled as a
 # whole, and a memory-mapped file above it is read in stretches. It depends on the shape of X
@@ -80,7 +80,7 @@ class Rows:
                 tensor.sub_(self._center)
             tensor = tensor.div_(self._scale).float().to(self.device)
         if self._may_overflow and tensor.isinf().any():
-            raise ValueError("X holds values that are too large for float32 in the learned scale.")
+            raise ValueError(TOO_LARGE)
         return tensor
 
     def take(self, index):

@@ -7,6 +7,8 @@ import numpy as np
 
 from sklearn_deepcluster.utils._warnings import warn_user
 
+TOO_LARGE = "X holds values that are too large for float32 in the learned scale."
+
 # Data are looked through in pieces of so many values, and looked at in so many.
 CHUNK_VALUES = 2**20
 SAMPLE_VALUES = 2**16
@@ -48,14 +50,23 @@ class Standard:
         return np.repeat(values, times) if self.center.ndim > 1 else np.tile(values, times)
 
     def apply(self, rows):
-        """Rows (n, d) of any real dtype in this unit, as float32."""
+        """Rows (n, d) of any real dtype in this unit, as float32.
+
+        Raises
+        ------
+        ValueError
+            If float32 has no such numbers.
+        """
         center = self.row(rows.shape[1])
         out = np.empty(rows.shape, dtype=np.float32)
         step = max(1, CHUNK_VALUES // rows.shape[1])
         for start in range(0, len(rows), step):
             part = np.asarray(rows[start : start + step], dtype=np.float64)
             part = part if center is None else part - center
-            out[start : start + step] = part / self.scale
+            with np.errstate(over="ignore"):
+                out[start : start + step] = part / self.scale
+            if np.isinf(out[start : start + step]).any():
+                raise ValueError(TOO_LARGE)
         return out
 
     def undo(self, rows):

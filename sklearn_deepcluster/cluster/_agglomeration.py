@@ -7,6 +7,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.preprocessing import normalize
 
+from sklearn_deepcluster._engine import TOO_LARGE
 from sklearn_deepcluster.cluster._merger import Merger
 from sklearn_deepcluster.cluster._moves import improve_modularity
 
@@ -127,8 +128,11 @@ def distances_to_neighbors(X, Y, neighbors):
     step = max(1, BLOCK_VALUES // (neighbors.shape[1] * X.shape[1]))
     for start in range(0, len(X), step):
         part = slice(start, start + step)
-        difference = X[part, None] - Y[neighbors[part]]
-        out[part] = np.square(difference, out=difference).sum(axis=2)
+        with np.errstate(over="ignore"):
+            difference = X[part, None] - Y[neighbors[part]]
+            out[part] = np.square(difference, out=difference).sum(axis=2)
+    if np.isinf(out).any():
+        raise ValueError(TOO_LARGE)
     return out
 
 

@@ -200,7 +200,7 @@ class FuzzyCMeans(
         init = self._given_centers(samples.X.shape[1])
         standard = learn_standard(samples.X)
         X = standard.apply(samples.X)
-        best = self._best_of_starts(X, None if init is None else standard.apply(init))
+        best = self._best_of_starts(X, None if init is None else _in_unit(init, standard))
         centers = best.centers.astype(np.float32)
         labels, spread = nearest_centers(X, centers)
         vars(self).pop("feature_names_in_", None)
@@ -341,6 +341,14 @@ class FuzzyCMeans(
     @property
     def _n_features_out(self):
         return len(self._centers)
+
+
+def _in_unit(init, standard):
+    """Given centres in the learned unit."""
+    try:
+        return standard.apply(init)
+    except ValueError as exc:
+        raise ValueError(f"init: {exc}".replace(": X", ": it")) from exc
 
 
 def _in_units(value, standard):

@@ -11,6 +11,7 @@ end at the one after it, and of much data they are estimated from a part. Networ
 kind; the paper has an MLP.
 """
 
+import copy
 import dataclasses
 import numbers
 
@@ -32,6 +33,9 @@ from sklearn_deepcluster.nn import Stochastic
 from sklearn_deepcluster.representation import MLPEncoder
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
+
+# Of much data radii are distances to some of so many rows.
+_PART_ROWS = 5_000
 
 
 class InformationLoss(SoftmaxLayer, Stochastic):
@@ -62,7 +66,17 @@ class InformationLoss(SoftmaxLayer, Stochastic):
     """
 
     def __init__(
-        self, weight, bias, lam, mu, radii, xi=4.0, n_power_iter=1, augmentation=None, shape=(-1,)
+        self,
+        weight,
+        bias,
+        lam,
+        mu,
+        *,
+        radii,
+        xi=4.0,
+        n_power_iter=1,
+        augmentation=None,
+        shape=(-1,),
     ):
         super().__init__(weight, bias)
         self.lam = lam
@@ -100,23 +114,39 @@ class InformationLoss(SoftmaxLayer, Stochastic):
         for _ in range(self.n_power_iter):
             direction = _unit(direction, x).requires_grad_()
             change = self._divergence(step, known, x + self.reach * direction)
-            (direction,) = torch.autograd.grad(change, direction)
+            (direction,) = torch.autograd.grad(change, direction, allow_unused=True)
+            if direction is None:
+                raise ValueError(
+                    "adversarial=True expects an encoder that its input has a gradient in; this "
+                    "one's output does not change with small changes of it."
+                )
         return self.radii[step.index].unsqueeze(1) * _unit(direction, x)
 
     def _augmented(self, step):
         x = step.x.reshape(len(step.x), *self.shape)
-        moved = self.augmentation(x)
-        if moved.shape != x.shape:
+        moved = self.augmentation(x.clone())
+        if not torch.is_tensor(moved) or moved.shape != x.shape:
+            made = tuple(moved.shape) if torch.is_tensor(moved) else type(moved).__name__
+            raise ValueError(f"augmentation made {made} of a Tensor of shape {tuple(x.shape)}.")
+        if not torch.equal(moved.isfinite(), x.isfinite()):
             raise ValueError(
-                f"augmentation made {tuple(moved.shape)} of a batch of shape {tuple(x.shape)}."
+                "augmentation made numbers of what is none, or the other way round: values must "
+                "stay finite, and the NaN at the end of sequences where it is."
             )
-        return moved.reshape(step.x.shape)
+        return moved.to(x.dtype).reshape(step.x.shape)
 
 
 def _unit(direction, x):
     """Rows of length 1, or 0; no step beyond the end of a sequence, where x is NaN."""
-    direction = torch.where(x.isnan(), 0.0, direction.detach())
+    direction = torch.where(x.isnan(), 0.0, direction)
     return nn.functional.normalize(direction, eps=torch.finfo(torch.float32).tiny)
+
+
+def _copied(augmentation):
+    """A module as a copy that is not trained, as several runs may be made at once."""
+    if not isinstance(augmentation, nn.Module):
+        return augmentation
+    return copy.deepcopy(augmentation).requires_grad_(False)
 
 
 def _shape_of_samples(task):
@@ -129,30 +159,35 @@ def _shape_of_samples(task):
 def neighbor_radii(rows, n_neighbors, seed):
     """Distances of all rows to their `n_neighbors`-th neighbour, float32 Tensor (n,).
 
-    Of rows that are too many bytes to be held as float32 it is the neighbour of that share of a
-    part of them, drawn by `seed`.
+    Equal rows count as one. Of rows that are too many bytes to be held as float32 the neighbour is
+    that of the same share of a part of them, drawn by `seed`, or the nearest in it.
     """
-    n = len(rows)
-    n_neighbors = min(n_neighbors, n - 1)
-    if n_neighbors == 0:
-        return torch.zeros(n, dtype=torch.float32)
+    n, part = len(rows), None
     held = RAW_BYTES // (4 * rows.n_features)
-    if n <= held:
-        X = map_blocks(torch.nan_to_num, rows).numpy()
-        found = nearest_neighbors(NearestNeighbors(n_neighbors=n_neighbors).fit(X), X, "auto")
-        squared = distances_to_neighbors(X, X, found[:, -1:])[:, 0]
-        return torch.from_numpy(squared).sqrt().float()
-    part = torch.randperm(n, generator=generator(seed))[: max(2, held)].sort().values
-    rank = max(1, round(n_neighbors * len(part) / n))
-    some = rows.like(np.asarray(rows.X[part.numpy()]))
-    search = NearestNeighbors(n_neighbors=rank + 1).fit(map_blocks(torch.nan_to_num, some).numpy())
+    known = rows
+    if n > held:
+        part = torch.randperm(n, generator=generator(seed))[: max(2, min(held, _PART_ROWS))]
+        part = part.sort().values
+        known = rows.like(np.asarray(rows.X[part.numpy()]))
+    X, place = np.unique(map_blocks(torch.nan_to_num, known).numpy(), axis=0, return_inverse=True)
+    if len(X) == 1:
+        return torch.zeros(n, dtype=torch.float32)
+    if part is not None:
+        n_neighbors = max(1, round(n_neighbors * len(part) / n))
+    n_neighbors = min(n_neighbors, len(X) - 1)
+    search = NearestNeighbors(n_neighbors=n_neighbors).fit(X)
+    found = nearest_neighbors(search, X, "auto")
+    own = torch.from_numpy(distances_to_neighbors(X, X, found[:, -1:])[:, 0]).sqrt().float()
+    own = own[torch.from_numpy(place)]
+    if part is None:
+        return own
 
     def nearest(x):
-        return torch.from_numpy(search.kneighbors(torch.nan_to_num(x).cpu().numpy())[0])
+        distances, _ = search.kneighbors(torch.nan_to_num(x).cpu().numpy())
+        return torch.from_numpy(distances[:, -1:])
 
-    distances = map_blocks(nearest, rows)
-    radii = distances[:, rank - 1].float()
-    radii[part] = distances[part, rank].float()  # the nearest of these is the row itself
+    radii = map_blocks(nearest, rows)[:, 0].float()
+    radii[part] = own  # without the row itself
     return radii
 
 
@@ -186,7 +221,7 @@ class IMSAT(BaseDeepClusterer):
         Length of that perturbation, relative to the distance to the `n_neighbors`-th neighbour.
 
     n_neighbors : int
-        Which neighbour that is; the last where there are fewer.
+        Which neighbour that is, equal rows counted once; the last where there are fewer.
 
     xi : float
         Length of the step by which the direction is found, relative to the mean of these lengths.
@@ -199,7 +234,9 @@ class IMSAT(BaseDeepClusterer):
         network gets them in: (b, channels, height, width) of images, (b, d) of flat rows,
         (b, time, features) of sequences. ``sklearn_deepcluster.nn.AffineJitter`` and other modules
         derived from ``sklearn_deepcluster.nn.Stochastic`` draw from the stream of the training;
-        others may draw from torch's global generator, which is seeded for the time. With it and
+        others may draw from torch's global generator, which is seeded for the time; what draws from
+        elsewhere is not repeated. Sequences are padded with NaN, which must stay where it is. A
+        module is copied, and not trained. With it and
         ``adversarial=False`` it is the paper's IMSAT (RPT).
 
     max_epochs : int
@@ -207,6 +244,9 @@ class IMSAT(BaseDeepClusterer):
 
     min_steps : int
         Of small data more passes are made, until there are this many steps.
+
+    drift_tol : float or None
+        See ``DEC``; from random weights (``init=None``) nothing is watched.
 
     batch_size : int
         Rows per step; those that do not fill a batch wait for another epoch. The entropy of the
@@ -360,6 +400,10 @@ class IMSAT(BaseDeepClusterer):
                 f"batch_size={self.batch_size} should be >= n_clusters={self.n_clusters}: every "
                 "batch must have room for all clusters."
             )
+        if isinstance(self.augmentation, type):
+            raise ValueError(
+                f"augmentation={self.augmentation!r} is a class; give an instance of it."
+            )
         if not self.adversarial and self.augmentation is None:
             raise ValueError("adversarial=False expects an augmentation in its place.")
 
@@ -378,11 +422,11 @@ class IMSAT(BaseDeepClusterer):
             *layer,
             self.lam,
             self.mu,
-            radii,
-            self.xi,
-            self.n_power_iter,
-            self.augmentation,
-            _shape_of_samples(task),
+            radii=radii,
+            xi=self.xi,
+            n_power_iter=self.n_power_iter,
+            augmentation=_copied(self.augmentation),
+            shape=_shape_of_samples(task),
         )
         objective.to(task.trainer.device)
         n, size = len(task.rows), min(self.batch_size, len(task.rows))
@@ -418,7 +462,7 @@ class IMSAT(BaseDeepClusterer):
             At most log(n_clusters).
         """
         module, rows = self._fitted(X)
-        z = map_blocks(module.encode, rows, module=module, asked="z")
+        z = self._finite(map_blocks(module.encode, rows, module=module, asked="z"))
         head = self._head("cpu")
         log_proba = self._log_proba(z, head).double()
         marginal, conditional = mutual_information(log_proba)

@@ -6,10 +6,10 @@ that learns them by triplets; labels as training leaves them (SF), or of an aggl
 embedding that is done anew (RC).
 
 Deviations: clusters merge by :mod:`._merger`, on a sparse graph whose rows have sum 1, without the
-bonus for pairs that no third cluster is near to; the first period merges by the data, not by what
-a random network makes of them. A batch is made of rows of the same clusters, as random ones of
-tens of thousands of rows would hold no pair. New rows belong to the nearest cluster mean, and so
-do those of the training in the end.
+bonus for pairs that no third cluster is near to; the first period merges by the data, and by what
+a random network makes of them only where they are more than 32 MB. A batch is made of rows of the
+same clusters, as random ones of tens of thousands of rows would hold no pair. New rows belong to
+the nearest cluster mean, and so do those of the training in the end.
 """
 
 import math
@@ -23,6 +23,8 @@ from sklearn_deepcluster._engine import Batch, Schedule
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._agglomeration import (
     STEP_WEIGHT,
+    Edges,
+    canonical_order,
     edges_of,
     merge_down,
     merged,
@@ -33,13 +35,13 @@ from sklearn_deepcluster.cluster._merger import Merger
 from sklearn_deepcluster.cluster._neighbors import nearest_neighbors
 from sklearn_deepcluster.cluster._start import cluster_means
 from sklearn_deepcluster.cluster._task import Outcome
-from sklearn_deepcluster.losses import squared_distances
+from sklearn_deepcluster.kernels import squared_distance_matrix
 from sklearn_deepcluster.nn import Stochastic
 from sklearn_deepcluster.representation import DefaultEncoder
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
-# Of each cluster so many rows are together in a batch, until there are none left.
-_TOGETHER = 10
+# Of each cluster so many rows are together in a batch, or a quarter of the batch.
+_TOGETHER, _LEAST_BATCH = 10, 8
 
 
 class TripletLoss(Stochastic):
@@ -67,7 +69,7 @@ class TripletLoss(Stochastic):
     def forward(self, step):
         """Return the loss of a batch, and which share of the triplets is not yet apart."""
         z, labels = step.outputs[0], step.targets[step.index]
-        gaps = squared_distances(z, z)
+        gaps = squared_distance_matrix(z, z)
         same = labels.unsqueeze(1) == labels
         draws = torch.rand(
             same.shape, generator=self.generator, device=z.device, dtype=z.dtype
@@ -96,10 +98,11 @@ class ClusterBatches:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self):
+        together = max(1, min(_TOGETHER, self.batch_size // 4))
         order = torch.randperm(len(self.rows), generator=self.generator)
         order = order[self.schedule.labels[order].argsort(stable=True)]
         sizes = torch.bincount(self.schedule.labels)
-        groups = [part for rows in order.split(sizes.tolist()) for part in rows.split(_TOGETHER)]
+        groups = [part for rows in order.split(sizes.tolist()) for part in rows.split(together)]
         shuffled = torch.randperm(len(groups), generator=self.generator).tolist()
         for index in torch.cat([groups[i] for i in shuffled]).tensor_split(len(self)):
             yield Batch(self.rows.take(index), index.to(self.rows.device))
@@ -118,35 +121,59 @@ class Periods(Schedule):
     epochs : int
         Of a period.
     n_neighbors : int
+    first : tuple of (Tensor, Edges) or None
+        Rows and graph of the first merges.
     """
 
-    def __init__(self, task, labels, counts, epochs, n_neighbors):
+    def __init__(self, task, labels, counts, epochs, n_neighbors, first=None):
         self.task = task
         self.labels = labels
         self.counts = counts
         self.epochs = epochs
         self.n_neighbors = n_neighbors
+        self.first_ = first
 
     def refresh(self, net):
         period, epoch = divmod(len(net.history) - 1, self.epochs)
-        count = self.counts[min(period, len(self.counts) - 1)]
-        net.history.record("n_clusters", float(count))
-        if epoch > 0:
-            return None
-        if count < int(self.labels.max()) + 1:
-            rows = self.task.described_rows() if period == 0 else self.task.embed()
-            edges = graph_of(rows, self.n_neighbors, count)
-            merger = Merger(_both_ways(edges), self.labels.numpy(), STEP_WEIGHT["degree"])
-            merge_down(merger, rows.numpy(), count)
-            self.labels = _numbered(merger.labels)
-        return self.labels.to(self.task.trainer.device)
+        if epoch == 0:
+            self.merge(self.counts[period])
+        net.history.record("n_clusters", float(self.labels.max() + 1))
+        return self.labels.to(self.task.trainer.device) if epoch == 0 else None
+
+    def merge(self, count):
+        """Merge down to so many clusters, by the data at first and then by the embedding."""
+        if count > self.labels.max():
+            return
+        rows, edges = self.first_ or self._graph(count)
+        self.first_ = None
+        merger = Merger(_both_ways(edges), self.labels.numpy(), STEP_WEIGHT["degree"])
+        merge_down(merger, rows.numpy(), count)
+        self.labels = _numbered(merger.labels)
+
+    def _graph(self, count):
+        rows = self.task.embed()
+        return rows, graph_of(rows, self.n_neighbors, count)
+
+
+def first_rows(task):
+    """What clusters merge by before any training, Tensor (n, d) on the CPU.
+
+    What a trained representation makes of the data; else the data, or, where they are many bytes,
+    what the network with its first weights makes of them.
+    """
+    if task.reconstruction is not None or task.start.raw_rows is None:
+        return task.embed()
+    return task.described_rows()
 
 
 def graph_of(rows, n_neighbors, n_clusters):
     """The edges of rows (n, d) to their nearest neighbours, and the clusters to start from."""
-    X = rows.numpy()
+    order = canonical_order(rows.numpy())
+    X = rows.numpy()[order]
     search = NearestNeighbors(n_neighbors=min(n_neighbors, len(X) - 1)).fit(X)
-    return edges_of(X, nearest_neighbors(search, X, "auto"), 1.0, n_clusters)
+    edges = edges_of(X, nearest_neighbors(search, X, "auto"), 1.0, n_clusters)
+    place = np.argsort(order)
+    return Edges(edges.graph[place][:, place], edges.width, edges.leaves[place])
 
 
 def _both_ways(edges):
@@ -175,7 +202,8 @@ class JULE(BaseDeepClusterer):
     Parameters
     ----------
     encoder : MLPEncoder, ConvEncoder, GRUEncoder, representation, nn.Module or callable
-        The network, whose embeddings are brought to norm 1. None is ``MLPEncoder()`` for flat rows
+        The network, whose embeddings are brought to norm 1. The first merges are by the embedding
+        of a representation, and else by X. None is ``MLPEncoder()`` for flat rows
         and ``ConvEncoder()`` for image arrays. For what else it may be see ``DDC``.
 
     n_neighbors : int
@@ -201,7 +229,7 @@ class JULE(BaseDeepClusterer):
         (the paper's JULE-RC has "degree"); None takes those that training ended with (JULE-SF).
 
     batch_size : int
-        Rows per step.
+        Rows per step, at least 8: ten of each cluster are together, or a quarter of them.
 
     optimizer : {"adam", "sgd", "rmsprop", "adadelta"}
         Optimiser.
@@ -330,6 +358,11 @@ class JULE(BaseDeepClusterer):
     def _check(self, given):
         if len(given.samples) == 1:
             raise ValueError("n_samples=1: the loss compares rows, so 2 at least are needed.")
+        if self.batch_size < _LEAST_BATCH:
+            raise ValueError(
+                f"batch_size={self.batch_size} should be >= {_LEAST_BATCH}: a batch must have room "
+                "for pairs of several clusters."
+            )
 
     def _adapt(self, module, settings, rng):
         module = super()._adapt(module, settings, rng)
@@ -337,21 +370,24 @@ class JULE(BaseDeepClusterer):
         return module
 
     def _optimize(self, task):
+        first = None
         if task.resumed:
             labels = self._assign(task.embed().to(task.trainer.device), task.head).cpu()
             counts = [self.n_clusters]
         else:
-            edges = graph_of(task.described_rows(), self.n_neighbors, self.n_clusters)
-            labels = torch.from_numpy(edges.leaves)
+            rows = first_rows(task)
+            first = rows, graph_of(rows, self.n_neighbors, self.n_clusters)
+            labels = torch.from_numpy(first[1].leaves)
             counts = cluster_counts(int(labels.max()) + 1, self.n_clusters, self.eta)
         n_leaves = int(labels.max()) + 1
-        periods = Periods(task, labels, counts, self.epochs_per_period, self.n_neighbors)
+        periods = Periods(task, labels, counts, self.epochs_per_period, self.n_neighbors, first)
         history = task.train(
             TripletLoss(self.gamma, self.margin, self.n_negatives),
             rounds=len(counts) * self.epochs_per_period,
             schedule=[periods],
             batches=lambda *given: ClusterBatches(*given, periods),
         )
+        periods.merge(self.n_clusters)  # a callback may have ended the training before
         z = task.embed()
         kept = self.recluster is None or task.resumed
         labels = periods.labels.numpy() if kept else self._clusters_of(z)

@@ -187,10 +187,12 @@ def best_kmeans(z, n_clusters, seed):
         Fitted.
     """
     random = np.random.RandomState(seed)
-    runs = [
-        KMeans(n_clusters, n_init=1, random_state=random.randint(2**31 - 1)).fit(z)
-        for _ in range(KMEANS_STARTS)
-    ]
+    runs = []
+    for _ in range(KMEANS_STARTS):
+        run = KMeans(n_clusters, n_init=1, random_state=random.randint(2**31 - 1)).fit(z)
+        if len(np.unique(run.labels_)) < n_clusters:  # too few distinct rows, for all starts
+            return run
+        runs.append(run)
     runs.sort(key=lambda run: run.inertia_)
     near = [run for run in runs if run.inertia_ <= (1 + _NEAR_LEAST) * runs[0].inertia_]
     n_told = min(len(z), _TOLD_ROWS)

@@ -1,6 +1,7 @@
 """Random changes of images that leave what they show."""
 
 import math
+import numbers
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from sklearn_deepcluster.nn._layers import Stochastic
 class AffineJitter(Stochastic):
     """Images turned, scaled, sheared and shifted, each by its own random amounts.
 
-    Amounts are uniform in the given range around none. Where an image is looked at beyond its edge
+    Amounts are uniform in their ranges. Where an image is looked at beyond its edge
     it has the value of the edge.
 
     Parameters
@@ -19,7 +20,7 @@ class AffineJitter(Stochastic):
     degrees : float, default=10.0
         Largest rotation.
     scale : float, default=0.1
-        Largest change of size, as a share of it, of width and height alike.
+        Largest change of size, as a share of it and below 1, of width and height alike.
     shear : float, default=0.1
         Largest shift of the top against the bottom edge, as a share of the height.
     translate : float, default=0.05
@@ -35,6 +36,11 @@ class AffineJitter(Stochastic):
 
     def __init__(self, degrees=10.0, scale=0.1, shear=0.1, translate=0.05):
         super().__init__()
+        amounts = {"degrees": degrees, "scale": scale, "shear": shear, "translate": translate}
+        for name, amount in amounts.items():
+            limit = 1.0 if name == "scale" else math.inf
+            if not isinstance(amount, numbers.Real) or not 0 <= amount < limit:
+                raise ValueError(f"{name}={amount!r} is no number from 0 on, below {limit}.")
         self.degrees = degrees
         self.scale = scale
         self.shear = shear
@@ -56,7 +62,7 @@ class AffineJitter(Stochastic):
         size = 1 + draws[1] * self.scale
         shear = draws[2] * self.shear
         ratio = x.shape[3] / x.shape[2]  # sides are -1 to 1, whatever their lengths
-        cos, sin = angle.cos() * size, angle.sin() * size
+        cos, sin = angle.cos() / size, angle.sin() / size  # to where a pixel is looked up
         top = [cos, (shear * cos - sin) / ratio, 2 * self.translate * draws[3]]
         bottom = [sin * ratio, cos + shear * sin, 2 * self.translate * draws[4]]
         theta = torch.stack([torch.stack(top, 1), torch.stack(bottom, 1)], 1)

@@ -12,6 +12,7 @@ from tests._instances import (
     N_FEATURES,
     N_SAMPLES,
     SEQUENTIAL,
+    accepts,
     blobs,
     fitted,
     tiny,
@@ -193,3 +194,19 @@ def test_bad_embeddings_are_refused(name, Z, match):
 def test_fewer_rows_than_clusters_are_refused(name, n_samples, no_training):
     with pytest.raises(ValueError, match=f"n_samples={n_samples}.*n_clusters=3"):
         tiny(name).fit(blobs()[0][:n_samples])
+
+
+@pytest.mark.parametrize(
+    "name", ["FuzzyCMeans", "GraphAgglomerative", "LandmarkSpectralClustering"]
+)
+@pytest.mark.parametrize("factor", [1e25, 1e100])
+def test_rows_that_are_too_far_for_float32_are_refused(name, factor):
+    """Their distances would all be infinite, and the first cluster the nearest."""
+    X, _ = blobs()
+    metric = {"metric": "euclidean"} if accepts(name, "metric") else {}  # angles have no size
+    model = tiny(name, **metric).fit(X)
+    if name == "FuzzyCMeans" and factor == 1e25:  # its distances are in float64
+        assert np.isfinite(model.transform(factor * X.astype(float))).all()
+        return
+    with pytest.raises(ValueError, match="too large for float32 in the learned scale"):
+        model.predict(factor * X.astype(float))

@@ -23,7 +23,7 @@ QUICK = {"max_epochs": 1, "min_steps": 60, "batch_size": 64}
 
 def quick(**params):
     encoder = MLPEncoder(hidden_layer_sizes=(16,), n_components=16)
-    return IMSAT(3, encoder=encoder, random_state=0, **(QUICK | params))
+    return IMSAT(3, random_state=0, **({"encoder": encoder} | QUICK | params))
 
 
 def draw(shape, seed=0):
@@ -47,7 +47,7 @@ def step_of(x, weight):
 
 
 def objective(radii, **options):
-    loss = InformationLoss(draw((3, 2), 1), draw((3,), 2), 0.1, 4.0, radii, **options)
+    loss = InformationLoss(draw((3, 2), 1), draw((3,), 2), 0.1, 4.0, radii=radii, **options)
     loss.generator = torch.Generator().manual_seed(0)
     return loss
 
@@ -158,6 +158,14 @@ def test_radii_are_distances_to_the_nth_neighbour():
     assert neighbor_radii(Rows(X[:1]), 10, 0).tolist() == [0.0]
 
 
+def test_equal_rows_count_as_one_neighbour():
+    """Of counts and categories many rows are equal: their radius is not 0 for that."""
+    X = draw((40, 3)).float().numpy()
+    repeated = np.repeat(X, 12, axis=0)
+    radii = neighbor_radii(Rows(repeated), 6, 0)
+    np.testing.assert_allclose(radii, np.repeat(neighbor_radii(Rows(X), 6, 0), 12), rtol=1e-5)
+
+
 def test_radii_of_much_data_are_those_of_a_part(monkeypatch):
     X = draw((900, 3)).float().numpy()
     exact = neighbor_radii(Rows(X), 10, 0)
@@ -165,6 +173,7 @@ def test_radii_of_much_data_are_those_of_a_part(monkeypatch):
     radii = neighbor_radii(Rows(X), 10, 0)
     assert radii.shape == (900,) and radii.dtype == torch.float32 and radii.min() > 0
     assert 0.8 < float((radii / exact).median()) < 1.25
+    assert neighbor_radii(Rows(X), 899, 0).shape == (900,)
     assert not torch.equal(radii, neighbor_radii(Rows(X), 10, 1))
 
 
@@ -240,12 +249,52 @@ def test_what_cannot_be_is_refused_before_any_training(monkeypatch):
     X, _ = blobs()
     with pytest.raises(ValueError, match="augmentation"):
         quick(adversarial=False).fit(X)
+    with pytest.raises(ValueError, match="is a class"):
+        quick(augmentation=AffineJitter).fit(X)
+    for made, words in (
+        (lambda batch: batch.numpy(), "augmentation made ndarray"),
+        (lambda batch: None, "augmentation made NoneType"),
+        (lambda batch: batch * float("nan"), "must stay finite"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            quick(augmentation=made).fit(X)
     with pytest.raises(ValueError, match="batch_size=2 should be >= n_clusters=3"):
         quick(batch_size=2).fit(X)
     with pytest.raises(ValueError, match=r"augmentation made \(64, 15\)"):
         quick(augmentation=lambda batch: batch[:, 1:]).fit(X)
     with pytest.raises(ValueError, match="AffineJitter got a batch"):
         quick(augmentation=AffineJitter()).fit(X)
+
+
+def test_an_augmentation_may_change_its_batch_and_have_another_dtype():
+    X, _ = blobs()
+    plain = quick(augmentation=lambda batch: batch + 1.0, min_steps=4).fit(X)
+    other = quick(augmentation=lambda batch: batch.add_(1.0).double(), min_steps=4).fit(X)
+    np.testing.assert_array_equal(plain.transform(X), other.transform(X))
+
+
+def test_a_module_as_augmentation_is_copied_and_not_trained():
+    X, _ = blobs()
+    given = nn.Sequential(nn.Linear(16, 16), nn.BatchNorm1d(16)).eval()
+    before = {name: value.clone() for name, value in given.state_dict().items()}
+    first = quick(augmentation=given, min_steps=4).fit(X)
+    assert all(torch.equal(before[name], value) for name, value in given.state_dict().items())
+    assert not given.training and given[0].weight.requires_grad and given[0].weight.grad is None
+    again = quick(augmentation=given, min_steps=4, n_init=2, n_jobs=2).fit(X)
+    assert again.n_iter_ == first.n_iter_
+
+
+def test_an_encoder_without_a_gradient_is_refused_by_name():
+    class Steps(nn.Module):
+        def __init__(self, n_features):
+            super().__init__()
+            self.linear = nn.Linear(n_features, 4)
+
+        def forward(self, x):
+            return self.linear((x > 0).float())
+
+    with pytest.raises(ValueError, match="adversarial=True expects an encoder"):
+        quick(encoder=Steps).fit(blobs()[0])
 
 
 def test_saved_models_predict_as_they_did(tmp_path):
@@ -257,6 +306,22 @@ def test_saved_models_predict_as_they_did(tmp_path):
 
 
 # -- the jitter ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["degrees", "scale", "shear", "translate"])
+@pytest.mark.parametrize("amount", [-0.1, "much", None, float("nan")])
+def test_amounts_are_checked(name, amount):
+    with pytest.raises(ValueError, match=name):
+        AffineJitter(**{name: amount})
+
+
+def test_a_scale_is_one_of_the_image(monkeypatch):
+    x = torch.zeros(1, 1, 41, 41)
+    x[..., 16:25, 16:25] = 1.0
+    draws = torch.tensor([[0.5], [1.0], [0.5], [0.5], [0.5]])
+    monkeypatch.setattr(torch, "rand", lambda *shape, **kw: draws)
+    larger = AffineJitter(degrees=0, scale=0.5, shear=0, translate=0)(x)
+    assert float(larger.sum() / x.sum()) == pytest.approx(1.5**2, rel=0.05)
 
 
 def test_no_jitter_changes_nothing_and_each_amount_does_what_it_says():

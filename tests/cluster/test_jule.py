@@ -7,10 +7,10 @@ from sklearn.metrics import adjusted_rand_score
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import JULE, MLPEncoder, load_model, save_model
-from sklearn_deepcluster._engine import Rows, Step
+from sklearn_deepcluster._engine import Callback, Rows, Step
 from sklearn_deepcluster.cluster import _jule
 from sklearn_deepcluster.cluster._jule import ClusterBatches, TripletLoss, cluster_counts
-from tests._instances import blobs
+from tests._instances import blobs, tiny_autoencoder
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 3])
 
@@ -18,7 +18,7 @@ LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 3])
 def quick(**params):
     defaults = {"epochs_per_period": 3, "batch_size": 50, "random_state": 0}
     encoder = MLPEncoder(hidden_layer_sizes=(16,), n_components=8)
-    return JULE(3, encoder=encoder, **(defaults | params))
+    return JULE(3, **({"encoder": encoder} | defaults | params))
 
 
 def draw(shape, seed=0):
@@ -131,7 +131,7 @@ def test_clusters_merge_after_each_period_by_the_embedding(monkeypatch):
     counts = cluster_counts(model.n_leaves_, 3, 0.8)
     assert len(counts) > 1
     # Leaves, and the first merges, are of the data; what follows is of the embedding.
-    assert seen == [(16, 3), (16, counts[0]), *((8, count) for count in counts[1:])]
+    assert seen == [(16, 3), *((8, count) for count in counts[1:])]
     assert model.history_["n_clusters"] == [c for c in counts for _ in range(3)]
     assert adjusted_rand_score(y, model.labels_) == 1.0
     np.testing.assert_allclose(np.linalg.norm(model.transform(X), axis=1), 1.0, rtol=1e-5)
@@ -151,6 +151,46 @@ def test_the_embedding_is_clustered_anew(recluster, monkeypatch):
     model = quick(recluster=recluster).fit(X)
     assert linkages == [recluster]
     assert adjusted_rand_score(y, model.labels_) == 1.0
+
+
+def test_of_a_representation_the_first_merges_are_by_its_embedding(monkeypatch):
+    X, _ = blobs()
+    seen = []
+    graph_of = _jule.graph_of
+    monkeypatch.setattr(
+        _jule, "graph_of", lambda rows, *args: seen.append(rows.shape[1]) or graph_of(rows, *args)
+    )
+    quick(encoder=tiny_autoencoder(n_components=3)).fit(X)
+    assert set(seen) == {3}
+
+
+def test_where_a_callback_ends_the_training_the_rest_is_merged():
+    X, y = blobs()
+
+    class Stop(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.stop_training = True
+
+    model = quick(eta=0.3, recluster=None, callbacks=[Stop()]).fit(X)
+    assert model.n_iter_ == 1 and model.history_["n_clusters"][0] > 3
+    assert adjusted_rand_score(y, model.labels_) == 1.0
+
+
+def test_equal_rows_start_in_one_cluster_wherever_they_are():
+    X = np.repeat(draw((8, 2)).float().numpy(), 3, axis=0)
+    order = np.random.default_rng(0).permutation(24)
+    in_order, shuffled = (_jule.graph_of(torch.from_numpy(rows), 20, 9) for rows in (X, X[order]))
+    assert adjusted_rand_score(in_order.leaves[order], shuffled.leaves) == 1.0
+    weights = in_order.graph.toarray()[order][:, order]
+    np.testing.assert_allclose(weights.sum(1), shuffled.graph.toarray().sum(1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [8, 10])
+def test_a_small_batch_has_several_clusters(batch_size):
+    X, _ = blobs()
+    assert max(quick(batch_size=batch_size, margin=5.0, recluster=None).fit(X).history_["loss"]) > 0
+    with pytest.raises(ValueError, match="batch_size=7 should be >= 8"):
+        quick(batch_size=7).fit(X)
 
 
 def test_a_warm_start_goes_on_for_one_period_with_the_same_clusters():

@@ -32,6 +32,8 @@ def quick(name):
     network = {**training, "noise": 0.0, "filters": (1,), "kernel_sizes": (3,)}
     network["sample_shape"] = (20, 20)
     own = {**training, "max_iter": 1, "update_interval": 10, "init": init, "max_samples": 500}
+    own["n_neighbors"] = 2  # a graph of all rows is of the size of its edges
+    own["epochs_per_period"] = 1
     if name in END_TO_END:
         own |= {"init": None}
     if name in PAIRWISE:
