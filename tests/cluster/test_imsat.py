@@ -12,8 +12,8 @@ from torch.autograd import gradcheck
 
 from sklearn_deepcluster import IMSAT, MLPEncoder, load_model, save_model
 from sklearn_deepcluster._engine import Rows, Step
-from sklearn_deepcluster.cluster import _imsat
-from sklearn_deepcluster.cluster._imsat import InformationLoss, neighbor_radii
+from sklearn_deepcluster.cluster import _information
+from sklearn_deepcluster.cluster._information import InformationLoss, neighbor_radii
 from sklearn_deepcluster.losses import mutual_information
 from sklearn_deepcluster.nn import AffineJitter
 from tests._instances import IMAGE, blobs
@@ -169,7 +169,7 @@ def test_equal_rows_count_as_one_neighbour():
 def test_radii_of_much_data_are_those_of_a_part(monkeypatch):
     X = draw((900, 3)).float().numpy()
     exact = neighbor_radii(Rows(X), 10, 0)
-    monkeypatch.setattr(_imsat, "RAW_BYTES", 4 * 3 * 450)
+    monkeypatch.setattr(_information, "RAW_BYTES", 4 * 3 * 450)
     radii = neighbor_radii(Rows(X), 10, 0)
     assert radii.shape == (900,) and radii.dtype == torch.float32 and radii.min() > 0
     assert 0.8 < float((radii / exact).median()) < 1.25

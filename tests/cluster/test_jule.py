@@ -8,8 +8,8 @@ from torch.autograd import gradcheck
 
 from sklearn_deepcluster import JULE, MLPEncoder, load_model, save_model
 from sklearn_deepcluster._engine import Callback, Rows, Step
-from sklearn_deepcluster.cluster import _jule
-from sklearn_deepcluster.cluster._jule import ClusterBatches, TripletLoss, cluster_counts
+from sklearn_deepcluster.cluster import _jule, _periods
+from sklearn_deepcluster.cluster._periods import ClusterBatches, TripletLoss, cluster_counts
 from tests._instances import blobs, tiny_autoencoder
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 3])
@@ -126,7 +126,8 @@ def test_clusters_merge_after_each_period_by_the_embedding(monkeypatch):
         seen.append((rows.shape[1], n_clusters))
         return graph_of(rows, n_neighbors, n_clusters)
 
-    monkeypatch.setattr(_jule, "graph_of", watched)
+    for module in (_jule, _periods):
+        monkeypatch.setattr(module, "graph_of", watched)
     model = quick(eta=0.8, recluster=None).fit(X)
     counts = cluster_counts(model.n_leaves_, 3, 0.8)
     assert len(counts) > 1
@@ -157,9 +158,13 @@ def test_of_a_representation_the_first_merges_are_by_its_embedding(monkeypatch):
     X, _ = blobs()
     seen = []
     graph_of = _jule.graph_of
-    monkeypatch.setattr(
-        _jule, "graph_of", lambda rows, *args: seen.append(rows.shape[1]) or graph_of(rows, *args)
-    )
+
+    def watched(rows, *args):
+        seen.append(rows.shape[1])
+        return graph_of(rows, *args)
+
+    for module in (_jule, _periods):
+        monkeypatch.setattr(module, "graph_of", watched)
     quick(encoder=tiny_autoencoder(n_components=3)).fit(X)
     assert set(seen) == {3}
 
