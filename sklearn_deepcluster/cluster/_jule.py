@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from sklearn_deepcluster.base import POSITIVE_INT
-from sklearn_deepcluster.cluster._agglomeration import merged, regrouped
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
+from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._periods import (
     LEAST_BATCH,
     ClusterBatches,
@@ -28,7 +28,6 @@ from sklearn_deepcluster.cluster._periods import (
     cluster_counts,
     first_rows,
     graph_of,
-    numbered,
 )
 from sklearn_deepcluster.cluster._start import cluster_means
 from sklearn_deepcluster.cluster._task import Outcome
@@ -241,8 +240,10 @@ class JULE(BaseDeepClusterer):
         return Outcome(head, history, {"n_leaves_": self.n_leaves_ if task.resumed else n_leaves})
 
     def _clusters_of(self, z):
-        edges = graph_of(z, self.n_neighbors, self.n_clusters)
-        merger, _ = merged(z.numpy(), edges, self.n_clusters, self.recluster)
-        if self.recluster == "modularity":
-            return regrouped(merger)
-        return numbered(merger.labels).numpy()
+        graph = GraphAgglomerative(
+            self.n_clusters,
+            n_neighbors=self.n_neighbors,
+            linkage=self.recluster,
+            metric="euclidean",
+        )
+        return graph.fit_predict(z.numpy())

@@ -5,7 +5,6 @@ import math
 import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import csr_array
-from scipy.spatial.distance import cdist
 from sklearn.utils import gen_batches
 
 from sklearn_deepcluster.cluster._agglomeration import BLOCK_VALUES, distances_to_neighbors
@@ -66,10 +65,3 @@ def embed(Z, projection):
     embedding = Z @ projection
     lengths = np.sqrt(np.square(embedding).sum(axis=1, keepdims=True))
     return (embedding / np.where(lengths > _NO_LENGTH, lengths, 1)).astype(np.float32)
-
-
-def nearest_centers(embedding, centers):
-    labels = np.empty(len(embedding), dtype=np.int64)
-    for part in gen_batches(len(embedding), max(1, BLOCK_VALUES // len(centers))):
-        labels[part] = cdist(embedding[part], centers, "sqeuclidean").argmin(axis=1)
-    return labels

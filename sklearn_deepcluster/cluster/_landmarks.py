@@ -41,10 +41,10 @@ from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._landmark_graph import (
     embed,
     landmark_weights,
-    nearest_centers,
     nearest_landmarks,
     right_vectors,
 )
+from sklearn_deepcluster.cluster._memberships import nearest_centers
 from sklearn_deepcluster.utils._pickles import VersionedPickle
 from sklearn_deepcluster.utils._sklearn import StrOptions, _fit_context
 from sklearn_deepcluster.utils._warnings import warn_user
@@ -227,7 +227,7 @@ class LandmarkSpectralClustering(
         vars(self).pop("feature_names_in_", None)
         vars(self).update(
             samples.fitted,
-            labels_=nearest_centers(embedding, kmeans.cluster_centers_),
+            labels_=nearest_centers(embedding, kmeans.cluster_centers_)[0],
             cluster_centers_=kmeans.cluster_centers_,
             landmarks_=standard.undo(landmarks),
             singular_values_=np.sqrt(values),
@@ -287,7 +287,7 @@ class LandmarkSpectralClustering(
         labels : ndarray of shape (n_samples,), int64
             On the training data it is ``labels_``.
         """
-        return nearest_centers(self.transform(X), self.cluster_centers_)
+        return nearest_centers(self.transform(X), self.cluster_centers_)[0]
 
     @property
     def _n_features_out(self):

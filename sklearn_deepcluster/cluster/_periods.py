@@ -127,7 +127,7 @@ class Periods(Schedule):
         self.first_ = None
         merger = Merger(_both_ways(edges), self.labels.numpy(), STEP_WEIGHT["degree"])
         merge_down(merger, rows.numpy(), count)
-        self.labels = numbered(merger.labels)
+        self.labels = _numbered(merger.labels)
 
     def _graph(self, count):
         rows = self.task.embed()
@@ -159,7 +159,7 @@ def _both_ways(edges):
     return edges.graph.maximum(edges.graph.T)
 
 
-def numbered(labels):
+def _numbered(labels):
     return torch.from_numpy(labels).unique(return_inverse=True)[1]
 
 

@@ -273,3 +273,9 @@ def test_bad_parameters_are_refused_by_name(name, values, monkeypatch):
 def test_more_clusters_than_rows_are_refused():
     with pytest.raises(ValueError, match="n_samples=4 should be >= n_clusters=5"):
         FuzzyCMeans(5).fit(np.arange(8.0).reshape(4, 2))
+
+
+def test_given_centres_too_far_for_float32_are_refused_by_name():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    with pytest.raises(ValueError, match="init: it holds values that are too large"):
+        FuzzyCMeans(2, init=[[1e300, 0.0], [0.0, 0.0]]).fit(X)

@@ -196,6 +196,12 @@ def test_finds_clusters_and_reports_its_terms():
     assert model.score(X) == pytest.approx(information, rel=1e-3)
 
 
+def test_a_score_that_is_no_number_is_an_error():
+    X, _ = blobs()
+    with pytest.raises(ValueError, match="embedding of X is not finite"):
+        quick(min_steps=4).fit(X).score(1e38 * X.astype(np.float64))
+
+
 def test_perturbed_rows_do_not_enter_the_statistics_of_batch_normalisation():
     X, _ = blobs()
     params = {"lr": 1e-12, "optimizer": "sgd", "max_epochs": 1, "min_steps": 4}

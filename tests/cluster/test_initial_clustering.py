@@ -128,6 +128,12 @@ def test_starts_near_the_least_inertia_are_told_apart_by_neighbours(
     assert best.inertia_ == inertias[expected]
 
 
+def test_of_few_distinct_rows_k_means_warns_once(recwarn):
+    z = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
+    assert len(np.unique(_start.best_kmeans(z, 5, seed=0).labels_)) == 3
+    assert len(recwarn) == 1
+
+
 @pytest.mark.parametrize("as_type", [np.array, np.float32, list], ids=["f8", "f4", "list"])
 def test_centres_are_taken_as_they_are(frozen, blobs, spy, as_type):
     X, y = blobs

@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 from torch.autograd import gradcheck
 
-from sklearn_deepcluster import JULE, MLPEncoder, load_model, save_model
+from sklearn_deepcluster import JULE, GraphAgglomerative, MLPEncoder, load_model, save_model
 from sklearn_deepcluster._engine import Callback, Rows, Step
 from sklearn_deepcluster.cluster import _jule, _periods
 from sklearn_deepcluster.cluster._periods import ClusterBatches, TripletLoss, cluster_counts
@@ -142,15 +142,15 @@ def test_clusters_merge_after_each_period_by_the_embedding(monkeypatch):
 def test_the_embedding_is_clustered_anew(recluster, monkeypatch):
     X, y = blobs()
     linkages = []
-    merged = _jule.merged
 
-    def watched(X, edges, n_clusters, linkage):
-        linkages.append(linkage)
-        return merged(X, edges, n_clusters, linkage)
+    class Watched(GraphAgglomerative):
+        def fit(self, X, y=None):
+            linkages.append((self.linkage, self.n_clusters, X.shape))
+            return super().fit(X)
 
-    monkeypatch.setattr(_jule, "merged", watched)
+    monkeypatch.setattr(_jule, "GraphAgglomerative", Watched)
     model = quick(recluster=recluster).fit(X)
-    assert linkages == [recluster]
+    assert linkages == [(recluster, 3, (300, 8))]
     assert adjusted_rand_score(y, model.labels_) == 1.0
 
 
