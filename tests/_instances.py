@@ -59,6 +59,7 @@ TINY = {
     },
     "DEPICT": lambda: {
         "autoencoder": tiny_autoencoder(noise_kind="dropout", hidden_weight=0.1),
+        "init": "k-means",
         "warm_up_epochs": 1,
         "max_epochs": 1,
         "min_steps": 40,
@@ -174,6 +175,11 @@ def tiny(name, **params):
         defaults["n_clusters"] = N_CLUSTERS
     return PUBLIC[name](**defaults).set_params(**params)
 
+
+# One for each way through the shared part: an autoencoder that is trained on, a network from random
+# weights, sequences, a kernel beside the network, a network on top of one that stays. What is the
+# shared part's alone is asked of these.
+KINDS = ["DEC", "DTKC", "RDDC", "KNet", "SpectralNet"]
 
 # The fewest steps, for what does not depend on learning.
 _FEWEST = {"max_epochs": 1, "min_steps": 2, "max_iter": 1, "max_steps": 2, "update_interval": 2}
@@ -292,3 +298,9 @@ def same_weights(a, b):
 def fitted(name):
     """A tiny instance fitted on the blobs, shared: a test that changes it copies it first."""
     return tiny(name).fit(blobs()[0])
+
+
+@functools.cache
+def least_fitted(name):
+    """The quickest instance fitted on the blobs, shared like `fitted`."""
+    return least(name).fit(blobs()[0])

@@ -1,6 +1,7 @@
 """The same seed gives the same bits, and no global state is read or written."""
 
 import copy
+import functools
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from sklearn.base import clone
 from tests._instances import (
     CLUSTERERS,
     ESTIMATORS,
+    KINDS,
     PRETRAINED,
     GlobalDraws,
     Normalised,
@@ -28,8 +30,6 @@ from tests._instances import (
 )
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
-every_clusterer = pytest.mark.parametrize("name", CLUSTERERS)
-every_pretrained = pytest.mark.parametrize("name", PRETRAINED)
 
 
 @pytest.fixture(autouse=True)
@@ -57,28 +57,28 @@ def noisy(name, **params):
     return estimator.set_params(**draws)
 
 
+@functools.cache
+def expected(name, precision="float32", seed=0):
+    """One fit that many tests compare with."""
+    return noisy(name, precision=precision, random_state=seed).fit(blobs()[0])
+
+
 @every_estimator
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_one_seed_gives_one_result(name, precision):
-    X, _ = blobs()
-    first, second = (noisy(name, precision=precision).fit(X) for _ in range(2))
-    assert_same_fit(first, second)
+    again = clone(expected(name, precision)).fit(blobs()[0])
+    assert_same_fit(expected(name, precision), again)
 
 
 @every_estimator
 def test_another_seed_gives_another_result(name):
-    X, _ = blobs()
-    first, second = (noisy(name, random_state=seed).fit(X) for seed in (0, 1))
-    assert not same_weights(first, second)
+    assert not same_weights(expected(name), expected(name, seed=1))
 
 
 @every_estimator
 def test_refitting_gives_the_first_result(name):
-    X, _ = blobs()
-    estimator = noisy(name).fit(X)
-    first = copy.deepcopy(estimator)
-    assert_same_fit(first, estimator.fit(X))
-    assert_same_fit(first, clone(estimator).fit(X))
+    again = copy.deepcopy(expected(name)).fit(blobs()[0])
+    assert_same_fit(expected(name), again)
 
 
 @every_estimator
@@ -103,7 +103,7 @@ def test_a_random_state_instance_is_drawn_from(name):
     assert_same_fit(first, again)
 
 
-@every_pretrained
+@pytest.mark.parametrize("name", [name for name in KINDS if name in PRETRAINED])
 def test_the_nested_seed_wins(name):
     X, _ = blobs()
     seeds = [(0, None), (1, None), (0, 7), (1, 7)]
@@ -121,29 +121,19 @@ def test_the_nested_seed_wins(name):
 # -- processes and threads -----------------------------------------------------------------------
 
 
-@every_clusterer
-def test_restarts_in_threads_equal_restarts_in_turn(name):
+def test_workers_give_the_same_results():
+    """One test for all estimators: it is starting the processes that takes time."""
     X, _ = blobs()
-    serial = noisy(name, n_init=2).fit(X)
-    with joblib.parallel_config("threading"):
-        threads = noisy(name, n_init=2, n_jobs=2).fit(X)
-    assert_same_fit(serial, threads)
-
-
-def test_worker_processes_give_the_same_results():
-    """One test for all estimators: it is starting the workers that takes time.
-
-    Restarts are the base's, so a method of each kind of network stands for all.
-    """
-    X, _ = blobs()
+    serial = {name: noisy(name, n_init=2).fit(X) for name in KINDS}
+    for backend in ({"backend": "threading"}, {"backend": "loky", "inner_max_num_threads": 1}):
+        with joblib.parallel_config(**backend):
+            for name in KINDS:
+                assert_same_fit(serial[name], noisy(name, n_init=2, n_jobs=2).fit(X))
     with joblib.parallel_config("loky", inner_max_num_threads=1):
-        for name in ("DEC", "DTKC", "RDDC"):
-            serial = noisy(name, n_init=2).fit(X)
-            assert_same_fit(serial, noisy(name, n_init=2, n_jobs=2).fit(X))
-        estimators = [noisy(name) for name in ESTIMATORS]
+        estimators = [noisy(name, precision="float32") for name in ESTIMATORS]
         fits = joblib.Parallel(n_jobs=2)(joblib.delayed(e.fit)(X) for e in estimators)
-    for estimator, fit in zip(estimators, fits, strict=True):
-        assert_same_fit(estimator.fit(X), fit)
+    for name, fit in zip(ESTIMATORS, fits, strict=True):
+        assert_same_fit(expected(name), fit)
 
 
 def fit_in_threads(estimators, X):
@@ -160,12 +150,9 @@ def fit_in_threads(estimators, X):
 
 @every_estimator
 def test_seeds_hold_when_fits_run_in_parallel_threads(name):
-    X, _ = blobs()
-    seeds = range(2)
-    serial = [noisy(name, random_state=seed).fit(X) for seed in seeds]
-    parallel = fit_in_threads([noisy(name, random_state=seed) for seed in seeds], X)
-    for a, b in zip(serial, parallel, strict=True):
-        assert_same_fit(a, b)
+    estimators = [clone(expected(name, seed=seed)) for seed in range(2)]
+    for seed, fit in enumerate(fit_in_threads(estimators, blobs()[0])):
+        assert_same_fit(expected(name, seed=seed), fit)
 
 
 def test_seeds_hold_in_threads_for_modules_that_draw_globally():
@@ -185,14 +172,24 @@ def test_seeds_hold_in_threads_for_modules_that_draw_globally():
         assert_same_fit(a, b)
 
 
-@pytest.mark.parametrize("module", [GlobalDraws, Normalised, GlobalDraws(16)])
+# What makes the network is the representation's: all kinds of modules there, one in every method.
+OF_THE_USER = {"a class": GlobalDraws, "normalised": Normalised, "a module": GlobalDraws(16)}
+
+
 @pytest.mark.parametrize(
-    ("name", "parameter"),
-    [(n, p) for n in ESTIMATORS for p in ("module", "autoencoder__module") if accepts(n, p)],
+    ("name", "parameter", "kind"),
+    [
+        (name, parameter, kind)
+        for name in ESTIMATORS
+        for parameter in ("module", "autoencoder__module")
+        if accepts(name, parameter)
+        for kind in OF_THE_USER
+        if kind == "normalised" or name in ("Autoencoder", "DEC")
+    ],
 )
-def test_seeds_hold_for_modules_of_the_user(name, parameter, module):
+def test_seeds_hold_for_modules_of_the_user(name, parameter, kind):
     X, _ = blobs()
-    first, second = (least(name, **{parameter: module}).fit(X) for _ in range(2))
+    first, second = (least(name, **{parameter: OF_THE_USER[kind]}).fit(X) for _ in range(2))
     assert_same_fit(first, second)
     if name in CLUSTERERS:
         np.testing.assert_array_equal(first.labels_, first.predict(X))
@@ -235,8 +232,9 @@ def global_state():
     }
 
 
-@every_estimator
-@pytest.mark.parametrize("random_state", [0, None])
+@pytest.mark.parametrize(
+    ("name", "random_state"), [(name, None) for name in ESTIMATORS] + [(name, 0) for name in KINDS]
+)
 def test_global_state_is_untouched(name, random_state):
     X, _ = blobs()
     before = global_state()
@@ -268,24 +266,22 @@ def test_global_state_is_untouched_by_a_fit_that_fails(name):
 @every_estimator
 def test_the_default_dtype_of_the_user_changes_nothing(name):
     X, _ = blobs()
-    expected = noisy(name).fit(X)
+    fit = expected(name)
     torch.set_default_dtype(torch.float64)
     try:
-        estimator = noisy(name).fit(X)
+        estimator = clone(fit).fit(X)
         Z = estimator.transform(X)
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
-    assert_same_fit(expected, estimator)
+    assert_same_fit(fit, estimator)
     assert Z.dtype == np.float32
-    np.testing.assert_array_equal(Z, expected.transform(X))
+    np.testing.assert_array_equal(Z, fit.transform(X))
 
 
 @every_estimator
 def test_fit_works_where_the_caller_has_switched_gradients_off(name):
-    X, _ = blobs()
-    expected = noisy(name).fit(X)
     with torch.no_grad():
-        estimator = noisy(name).fit(X)
+        estimator = clone(expected(name)).fit(blobs()[0])
         assert not torch.is_grad_enabled()
-    assert_same_fit(expected, estimator)
+    assert_same_fit(expected(name), estimator)

@@ -151,6 +151,12 @@ def _newsgroups_lsa():
     return analysis.fit_transform(posts), y
 
 
+def _moments(reader):
+    """Sequences as mean and standard deviation of each feature, what one would try first."""
+    X, y = _reader(reader, as_array=True)()
+    return np.hstack([np.nanmean(X, axis=1), np.nanstd(X, axis=1)]), y
+
+
 def _mnist_test_thinned():
     X, y = datasets.fetch_mnist(subset="test", return_X_y=True)
     rows = thinned(y)
@@ -217,6 +223,9 @@ SOURCES = {
     ),
     "japanese-vowels": Source(
         _reader("fetch_japanese_vowels", as_array=True), 9, white=None, n_seeds=5, sequences=True
+    ),
+    "japanese-vowels-moments": Source(
+        functools.partial(_moments, "fetch_japanese_vowels"), 9, white=None
     ),
     "osu-leaf": Source(_reader("fetch_osu_leaf"), 6, white=None, n_seeds=5, sequences=True),
     "newsgroups": Source(_reader("fetch_newsgroups"), 20, white=None),

@@ -36,6 +36,7 @@ _CAPTION = {
         if source.load_test is not None
     },
     "news20-wordllama-6000": "news20-wordllama-6000: 6,000 posts drawn at random",
+    "japanese-vowels-moments": "japanese-vowels-moments: mean and sd per channel",
     "mnist-test-thinned": "mnist-test-thinned: class sizes fall geometrically, 10 to 1",
 }
 

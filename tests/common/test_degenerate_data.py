@@ -49,7 +49,7 @@ def test_as_few_rows_as_can_be(name):
 
 
 @every_estimator
-@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("width", [1, 2])
 def test_few_features(name, width):
     X, y = blobs()
     X = X[:, :width]
@@ -78,7 +78,7 @@ def test_duplicate_rows_share_their_label(name):
 
 
 @every_clusterer
-@pytest.mark.parametrize("extra", [0, 1, 2])
+@pytest.mark.parametrize("extra", [0, 1])
 def test_hardly_more_rows_than_clusters(name, extra):
     X, _ = blobs()
     estimator = least(name, n_clusters=5)

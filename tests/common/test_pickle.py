@@ -38,14 +38,14 @@ def test_pickle_round_trip(name):
 def widened(representation):
     """Give a representation a network that is large beside everything else in a pickle."""
     sizes = {"hidden_layer_sizes": (1000,), "filters": (64,), "hidden_size": 64}
-    sizes |= {"n_components": 100, "min_steps": 1}
+    sizes |= {"n_components": 100, "max_epochs": 1, "min_steps": 1}
     known = representation.get_params()
     return representation.set_params(**{k: v for k, v in sizes.items() if k in known})
 
 
 @every_estimator
 def test_pickle_is_small_and_holds_no_net(name):
-    X = np.repeat(blobs()[0], 10, axis=0)
+    X = np.repeat(blobs()[0], 4, axis=0)
     estimator = least(name)
     widened(given(estimator) if name in CLUSTERERS else estimator)
     dump = pickle.dumps(estimator.fit(X))

@@ -121,11 +121,19 @@ CHECKS_OF_NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", END_TO_END)
-def test_scikit_learns_checks_of_networks_pass_with_the_default_one(name):
+# One with each default network; that of IMSAT is wide.
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("DDC", {}), ("RDDC", {}), ("IMSAT", {"encoder__hidden_layer_sizes": (100, 100)})],
+)
+def test_scikit_learns_checks_of_networks_pass_with_the_default_one(name, params):
     """From random weights, in few steps: with the defaults it takes minutes."""
-    estimator = PUBLIC[name](init=None, max_epochs=2, min_steps=16)
+    estimator = PUBLIC[name](init=None, max_epochs=2, min_steps=16).set_params(**params)
     assert run_some_checks(estimator, CHECKS_OF_NETWORKS) == CHECKS_OF_NETWORKS
+
+
+def test_scikit_learns_checks_pass_from_the_start_that_is_chosen():
+    assert run_some_checks(least("DEPICT", init="auto"), CHECKS_OF_NETWORKS) == CHECKS_OF_NETWORKS
 
 
 @pytest.mark.slow

@@ -7,16 +7,10 @@ from tests._instances import (
     CLUSTERERS,
     ESTIMATORS,
     PRETRAINED,
-    SEQUENTIAL,
     blobs,
 )
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
-
-
-every_image_estimator = pytest.mark.parametrize(
-    "name", [n for n in ESTIMATORS if n not in SEQUENTIAL]
-)
 
 
 every_clusterer = pytest.mark.parametrize("name", CLUSTERERS)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from tests._instances import (
@@ -10,7 +11,9 @@ from tests._instances import (
     N_CLUSTERS,
     N_FEATURES,
     ON_TOP,
+    PUBLIC,
     accepts,
+    assert_same_fit,
     blobs,
     frozen,
     given,
@@ -19,7 +22,7 @@ from tests._instances import (
     tiny,
     tiny_representation,
 )
-from tests.interoperability._shared import every_clusterer
+from tests.interoperability._shared import every_clusterer, pretrainings
 
 SMALL = {"max_epochs": [1], "min_steps": [40]}
 
@@ -35,12 +38,20 @@ SMALL_NETWORK = {
 }
 
 
-@pytest.mark.parametrize("name", CLUSTERERS)
+def default_network(name):
+    return type(PUBLIC[name]()._default_network(None))
+
+
+# The first of those with the same default network, and those on top of one.
+ONE_OF_A_NETWORK = {default_network(name): name for name in reversed(CLUSTERERS)}.values()
+
+
+@pytest.mark.parametrize("name", [n for n in CLUSTERERS if n in (*ONE_OF_A_NETWORK, *ON_TOP)])
 def test_grid_search_reaches_into_the_default_representation(name):
     """``GridSearchCV(IDEC(10), {"autoencoder__n_components": ...})`` runs as it stands."""
     X, y = blobs()
     estimator = tiny(name, **{slot_of(name): None})
-    default = type(estimator._default_network(None))
+    default = default_network(name)
     grid = {prefix_of(name) + key: value for key, value in SMALL_NETWORK[default.__name__].items()}
     search = GridSearchCV(
         estimator, grid, scoring="adjusted_rand_score", cv=2, error_score="raise"
@@ -59,18 +70,23 @@ def test_grid_search_reaches_into_the_default_representation(name):
 
 
 @every_clusterer
-def test_grid_search_over_parameters_of_the_clustering(name):
+def test_grid_search_over_parameters_of_the_clustering(name, tmp_path, stages):
+    """Two parameters; each half of the data, and all of them, has one representation."""
     X, y = blobs()
     own = {"lr": [1e-2 if name in END_TO_END else 1e-3]}
     for parameter, value in (("sigma_scale", 0.3), ("gamma", 0.1), ("lam", 0.1)):
         if accepts(name, parameter):
             own = {parameter: [value]}
     grid = {"n_clusters": [2, 3], **own}
+    estimator = tiny(name, memory=str(tmp_path))
     search = GridSearchCV(
-        tiny(name), grid, scoring="adjusted_rand_score", cv=2, error_score="raise"
+        estimator, grid, scoring="adjusted_rand_score", cv=2, error_score="raise"
     ).fit(X, y)
     assert search.best_params_["n_clusters"] == 3
     assert search.best_score_ == 1.0
+    assert pretrainings(stages) == (3 if hasattr(given(estimator), "fit") else 0)
+    best = search.best_estimator_
+    assert_same_fit(best, clone(best).set_params(memory=None).fit(X))
 
 
 @every_clusterer
