@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_deepcluster._engine import Schedule, generator
+from sklearn_deepcluster._engine import Schedule, generator, in_rounds
 from sklearn_deepcluster.cluster._dekm import label_change
-from sklearn_deepcluster.cluster._spectral_start import SpectralStart, rounded
+from sklearn_deepcluster.cluster._spectral_start import HeldSchedule, SpectralStart, rounded
 from sklearn_deepcluster.cluster._updates import update_of
 from sklearn_deepcluster.kernels import (
     cluster_indicator,
@@ -189,3 +189,20 @@ class HSICSchedule(Schedule):
             rounded(u[:, :m], values[:m], how, k, self.task.seed) for m, how in sorted(ways)
         ]
         return SpectralStart.chosen(operator, candidates, k, by_cut=separate)
+
+
+def hold_start(task, objective, labels, operator, centers, *, max_steps, update_interval):
+    """Train for the labels of the start; return its centres in the embedding, and the history.
+
+    Centres (n_clusters, e) are those of clusters without a row.
+    """
+    held = HeldSchedule(task, labels, centers)
+    v = hsic_factor(held.indicator(), operator.scaling).float()
+    history = task.train(
+        objective,
+        rounds=-(-max_steps // update_interval),
+        batches=in_rounds(update_interval, reshuffle=True),
+        targets=Factor(v.to(task.trainer.device), 0.0),
+        schedule=[held],
+    )
+    return held.centers(task.embed()), history

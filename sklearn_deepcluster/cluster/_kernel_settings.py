@@ -2,10 +2,13 @@
 
 import dataclasses
 import numbers
+from typing import ClassVar
 
+import numpy as np
 import torch
 
 from sklearn_deepcluster._engine import generator
+from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._kernel_width import spectral_width
 from sklearn_deepcluster.kernels import (
     KernelOperator,
@@ -13,11 +16,14 @@ from sklearn_deepcluster.kernels import (
     median_distance,
     spectrum_subset,
 )
+from sklearn_deepcluster.kernels._gaussian import MEDIAN_ROWS
 from sklearn_deepcluster.kernels._subset import REFERENCE_ROWS
+from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 from sklearn_deepcluster.utils._warnings import warn_user
 
 # Greatest kernel matrix that is stored; beyond, a subset or blocks must be asked for.
 MAX_KERNEL_GIB = 2.0
+POSITIVE = Interval(numbers.Real, 0, None, closed="neither")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +38,25 @@ class KernelSettings:
     max_samples: int | float | str | None
     block_size: int | None
 
+    constraints: ClassVar[dict] = {
+        "sigma": [StrOptions({"median"}), POSITIVE],
+        "sigma_scale": [StrOptions({"auto"}), POSITIVE],
+        "zero_diagonal": ["boolean"],
+        "normalize_degree": ["boolean"],
+        "max_samples": [
+            *POSITIVE_INT,
+            Interval(numbers.Real, 0, 1, closed="right"),
+            StrOptions({"spectrum"}),
+            None,
+        ],
+        "block_size": [*POSITIVE_INT, None],
+    }
+
+    @classmethod
+    def of(cls, estimator):
+        """Those of an estimator that has them all."""
+        return cls(**{f.name: getattr(estimator, f.name) for f in dataclasses.fields(cls)})
+
     def n_used(self, n):
         """Rows of n to train with; at most so many where the spectrum decides."""
         if self.max_samples is None:
@@ -42,14 +67,14 @@ class KernelSettings:
             return min(n, int(self.max_samples))
         return max(1, round(self.max_samples * n))
 
-    def check(self, n, n_vectors):
-        """Refuse too few rows, and too many for memory.
+    def check(self, X, n_vectors, *, embedded):
+        """Refuse too few rows, and too many for memory, and of an embedding X one without a unit.
 
         Raises
         ------
         ValueError
         """
-        n = self.n_used(n)
+        n = self.n_used(len(X))
         if n < self.n_clusters:
             raise ValueError(
                 f"max_samples={self.max_samples!r} leaves {n} rows to train with, fewer than "
@@ -63,6 +88,9 @@ class KernelSettings:
                 "rows (max_samples), or compute the matrix block by block (block_size), which "
                 "takes far longer."
             )
+        if embedded:
+            rows = np.linspace(0, len(X) - 1, min(len(X), MEDIAN_ROWS)).astype(int)
+            self.unit(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)
 
     def bandwidth(self, z, rng):
         """Bandwidth for the embedding z (n, e)."""

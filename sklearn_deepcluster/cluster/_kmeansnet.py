@@ -3,8 +3,7 @@
 References: Peng, Zhou, Zhu, "k-meansNet: When k-means Meets Differentiable Programming"
 (arXiv:1808.07292, 2018); Peng, Li, Tsang, Zhu, Lv, Zhou, "XAI Beyond Classification: Interpretable
 Neural Clustering" (JMLR 23, 2022) and its code. The algorithms, and how they differ from the
-papers, are in ``_kmeans_layer.py`` and ``_tell.py``. In both the embedding of the default
-autoencoder has unit norm instead of a sigmoid.
+papers, are in ``_kmeans_layer.py`` and ``_tell.py``. Embeddings have unit norm, no sigmoid.
 """
 
 import numbers
@@ -313,12 +312,10 @@ class KMeansNet(BaseDeepClusterer):
             New data.
 
         y : Ignored
-            Present for API consistency.
 
         Returns
         -------
         self : object
-            The fitted estimator.
 
         Raises
         ------

@@ -8,23 +8,18 @@ How the alternation differs from theirs is told in ``_kernel_alternation.py``. T
 diagonal, as in the code; batches are bigger, and lam does not depend on their size.
 """
 
-import dataclasses
 import numbers
 
 import numpy as np
-import torch
 
 from sklearn_deepcluster._engine import Snapshot, in_rounds
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._kernel_alternation import Factor, HSICLoss, HSICSchedule
+from sklearn_deepcluster.cluster._kernel_alternation import HSICLoss, HSICSchedule, hold_start
 from sklearn_deepcluster.cluster._kernel_settings import KernelSettings
-from sklearn_deepcluster.cluster._spectral_start import HeldSchedule
 from sklearn_deepcluster.cluster._start import kmeans_from
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.cluster._updates import Stiefel
-from sklearn_deepcluster.kernels import hsic_factor
-from sklearn_deepcluster.kernels._gaussian import MEDIAN_ROWS
 from sklearn_deepcluster.representation import IdentityAutoencoder
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
@@ -130,15 +125,9 @@ class KNet(BaseDeepClusterer):
     batch_size : int
         Rows per step; more than there are rows means one batch. The paper has 5.
 
-    lr : float
-        Learning rate.
-
     warm_start : bool
         Go on from the network, the bandwidth and the centres of the previous fit, in the hard
         phase.
-
-    callbacks : list of skorch callbacks
-        Copied and given to the inner skorch net.
 
     precision
         ...
@@ -202,22 +191,12 @@ class KNet(BaseDeepClusterer):
 
     _parameter_constraints = {
         **BaseDeepClusterer._parameter_constraints,
+        **KernelSettings.constraints,
         "start": [StrOptions({"identity", "pretrain"})],
-        "sigma": [StrOptions({"median"}), Interval(numbers.Real, 0, None, closed="neither")],
-        "sigma_scale": [StrOptions({"auto"}), Interval(numbers.Real, 0, None, closed="neither")],
         "lam": [Interval(numbers.Real, 0, None, closed="left")],
         "update": [StrOptions({"eig", "stiefel"}), Stiefel],
         "n_vectors": [*POSITIVE_INT, None],
         "rounding": [StrOptions({"kernel", "rows"})],
-        "zero_diagonal": ["boolean"],
-        "normalize_degree": ["boolean"],
-        "max_samples": [
-            *POSITIVE_INT,
-            Interval(numbers.Real, 0, 1, closed="right"),
-            StrOptions({"spectrum"}),
-            None,
-        ],
-        "block_size": [*POSITIVE_INT, None],
         "max_iter": [Interval(numbers.Integral, 0, None, closed="left")],
         "n_refine": [Interval(numbers.Integral, 0, None, closed="left")],
         "drift_tol": [Interval(numbers.Real, 0, None, closed="left"), None],
@@ -313,7 +292,6 @@ class KNet(BaseDeepClusterer):
         return IdentityAutoencoder(start=self.start)
 
     def _check(self, given):
-        X = given.samples.X
         if isinstance(self.update, Stiefel):
             self.update._validate_params()
         if self.start != "identity" and self.autoencoder is not None:
@@ -328,24 +306,18 @@ class KNet(BaseDeepClusterer):
             )
         if self.max_iter == 0 and self.n_refine == 0:
             raise ValueError("max_iter=0 and n_refine=0 leave nothing to train.")
-        kernel = self._kernel()
-        kernel.check(len(X), self.n_vectors)
-        if isinstance(given.network.fitted, IdentityAutoencoder) and not given.resumed:
-            # The embedding will be the data, so what is wrong with it can be told now.
-            rows = np.linspace(0, len(X) - 1, min(len(X), MEDIAN_ROWS)).astype(int)
-            kernel.unit(torch.from_numpy(np.array(X[rows], dtype=np.float32)), None)
-
-    def _kernel(self):
-        return KernelSettings(
-            **{f.name: getattr(self, f.name) for f in dataclasses.fields(KernelSettings)}
-        )
+        # Of the identity the embedding will be the data: what is wrong with it can be told now.
+        known = isinstance(given.network.fitted, IdentityAutoencoder) and not given.resumed
+        KernelSettings.of(self).check(given.samples.X, self.n_vectors, embedded=known)
 
     def _optimize(self, task):
-        kernel = self._kernel()
+        kernel = KernelSettings.of(self)
         sigma, operator, task = kernel.prepared(task, self.sigma_ if task.resumed else None)
         objective = HSICLoss(sigma)
         schedule = HSICSchedule(task, objective, kernel, self)
-        last = self._last_labels(task)
+        last = None
+        if task.resumed:
+            last = self._assign(task.embed().to(task.trainer.device), task.head).cpu().numpy()
         targets = schedule.begin(operator, last if self.n_refine else None)
         first = Snapshot(task.module)
         # One more than can be trained: the schedule looks at the last and stops.
@@ -363,16 +335,10 @@ class KNet(BaseDeepClusterer):
             labels, centers = task.start.clusters(z)
             if schedule.start and schedule.start.drift(labels.numpy()) > self.drift_tol:
                 first.restore()
-                held = HeldSchedule(task, schedule.start.labels, centers)
-                v = hsic_factor(held.indicator(), operator.scaling).float()
-                history += task.train(
-                    objective,
-                    rounds=-(-self.max_steps // self.update_interval),
-                    batches=in_rounds(self.update_interval, reshuffle=True),
-                    targets=Factor(v.to(task.trainer.device), 0.0),
-                    schedule=[held],
-                )
-                centers = held.centers(task.embed())
+                steps = {"max_steps": self.max_steps, "update_interval": self.update_interval}
+                held = schedule.start.labels
+                centers, more = hold_start(task, objective, held, operator, centers, **steps)
+                history += more
         else:
             centers = kmeans_from(last, z, task.head)
         head = {"cluster_centers_": centers.to(task.trainer.device)}
@@ -380,8 +346,3 @@ class KNet(BaseDeepClusterer):
         none = np.full(len(task.rows), -1)
         attributes["initial_labels_"] = schedule.start.labels if schedule.start else none
         return Outcome(head, history, attributes)
-
-    def _last_labels(self, task):
-        """Labels of the last fit, where this one goes on from it."""
-        if task.resumed:
-            return self._assign(task.embed().to(task.trainer.device), task.head).cpu().numpy()

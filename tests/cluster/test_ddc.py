@@ -24,8 +24,8 @@ from sklearn_deepcluster import (
     MLPEncoder,
 )
 from sklearn_deepcluster._engine import Callback, Step, Trainer, generator
-from sklearn_deepcluster.cluster import _ddc, _start
-from sklearn_deepcluster.cluster._ddc import DivergenceLoss
+from sklearn_deepcluster.cluster import _divergence, _start
+from sklearn_deepcluster.cluster._divergence import DivergenceLoss
 from sklearn_deepcluster.cluster._start import LabelLoss
 from sklearn_deepcluster.kernels import batch_kernel
 from sklearn_deepcluster.losses import ddc_terms
@@ -104,7 +104,7 @@ def test_the_objective_equals_the_loops(bandwidth, share):
 
 def test_the_gradient_is_right(monkeypatch):
     """With the width of the kernel held, through which none goes."""
-    monkeypatch.setattr(_ddc, "batch_kernel", lambda d, *args: torch.exp(-d / 3.0))
+    monkeypatch.setattr(_divergence, "batch_kernel", lambda d, *args: torch.exp(-d / 3.0))
     loss = DivergenceLoss(draw(3, 2, seed=1), draw(3, seed=2), 0.4, "code")
     z = draw(5, 2, seed=3).requires_grad_()
     assert gradcheck(lambda z: loss(Step((z,)))["loss"], (z,))
