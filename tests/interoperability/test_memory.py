@@ -9,16 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests._instances import (
-    ESTIMATORS,
-)
+from tests._instances import ESTIMATORS, KINDS
 
 MEMORY_LIMITED = """
 import resource, sys
 import numpy as np
 import torch
 from tests._instances import (
-    CLUSTERERS, END_TO_END, ESTIMATORS, N_CLUSTERS, PAIRWISE, SEQUENTIAL, prefix_of, tiny
+    CLUSTERERS, END_TO_END, N_CLUSTERS, PAIRWISE, SEQUENTIAL, prefix_of, tiny
 )
 
 torch.set_num_threads(1)
@@ -53,9 +51,9 @@ def data_size():
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData"))
 
 
-for name in ESTIMATORS:
+for name in sys.argv[1:]:
     quick(name).fit(X[:512])  # whatever the libraries load late
-for name in ESTIMATORS:
+for name in sys.argv[1:]:
     limit = data_size() + int(0.75 * float32_size)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
     estimator = quick(name).fit(X)
@@ -80,7 +78,14 @@ FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "2097152", "MALLOC_TRIM_THRESHOLD_": 
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA is Linux's")
-def test_a_uint8_memmap_needs_less_memory_than_its_float32_size(tmp_path):
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([*KINDS, "ConvAutoencoder"], id="one of each kind"),
+        pytest.param(ESTIMATORS, id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_a_uint8_memmap_needs_less_memory_than_its_float32_size(names, tmp_path):
     """In a process whose limit a float32 copy of the data would break, as it shows at the end.
 
     The C library gives freed memory back at once: a copy in what it kept would not be seen.
@@ -93,11 +98,11 @@ def test_a_uint8_memmap_needs_less_memory_than_its_float32_size(tmp_path):
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(MEMORY_LIMITED)],
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(MEMORY_LIMITED), *names],
         cwd=tmp_path,
         env={**os.environ, **FREED_AT_ONCE, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:-1] == [*ESTIMATORS, "the limit holds"]
+    assert done.stdout.split("\n")[:-1] == [*names, "the limit holds"]
