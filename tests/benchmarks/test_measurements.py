@@ -19,6 +19,7 @@ from sklearn_deepcluster.benchmarks.speed import (
     _search,
     _steps,
 )
+from sklearn_deepcluster.cluster import _start
 
 
 @pytest.fixture
@@ -27,6 +28,13 @@ def tiny(monkeypatch):
     monkeypatch.setattr(_steps, "SIZES", (16, 8, 4))
     monkeypatch.setattr(_steps, "BATCH", 32)
     monkeypatch.setattr(_steps, "N_ROWS", 32 * 4)
+
+
+@pytest.fixture
+def small_networks(monkeypatch):
+    """Autoencoders of the default size are small, and k-means starts twice."""
+    monkeypatch.setitem(Autoencoder.__init__.__kwdefaults__, "hidden_layer_sizes", (8,))
+    monkeypatch.setattr(_start, "KMEANS_STARTS", 2)
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -100,7 +108,9 @@ def test_clustering_phases_are_compared_with_the_autoencoder(monkeypatch):
     assert f"{ratios['DCN / autoencoder']:.2f}" in speed.report({"methods": result})
 
 
-def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refit():
+def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refit(
+    small_networks,
+):
     result = _search.measure(pretraining_steps=1, clustering_steps=1, n_rows=150)
     assert result["pretrainings"] == 4
     assert result["fits"] == 13
@@ -108,7 +118,7 @@ def test_a_grid_search_with_memory_pretrains_once_per_fold_and_once_for_the_refi
     assert result["ratio"] == pytest.approx(result["seconds"] / expected)
 
 
-def test_latencies_are_compared_in_turns(monkeypatch):
+def test_latencies_are_compared_in_turns(small_networks, monkeypatch):
     monkeypatch.setattr(_inference, "ROWS", {1: 2, 20: 1})
     monkeypatch.setattr(_inference, "IMAGES", {1: 1})
     monkeypatch.setattr(_inference, "IMAGE", (1, 28, 28))
@@ -134,9 +144,9 @@ def test_our_side_of_the_comparison_runs_in_a_fresh_process(tmp_path):
     np.save(tmp_path / "X.npy", X)
     job = {"side": "ours", "method": "DEC", "seed": 0, "data": str(tmp_path / "X.npy")}
     job |= {"n_clusters": 3, "batch_size": 16, "precision": "float32"}
-    job |= {"pretraining_epochs": 2, "clustering_epochs": 10}
+    job |= {"pretraining_epochs": 1, "clustering_epochs": 2}
     result = versus_clustpy._fit_in_fresh_process(job, "no python is needed", tmp_path)
-    assert result["steps"] == 3 * (2 + 10)
+    assert result["steps"] == 3 * (1 + 2)
     assert len(result["labels"]["labels"]) == 48
 
 

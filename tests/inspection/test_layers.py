@@ -41,6 +41,7 @@ from tests._instances import network_input
 
 CONV = ConvEncoder(filters=(3, 4), kernel_sizes=(3, 1), n_components=6, resize=None)
 SHORT = {"max_epochs": 3, "min_steps": 15, "batch_size": 40, "random_state": 0}
+AT_RANDOM = {**SHORT, "init": None}  # without clusters to start from
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +133,7 @@ def test_pictures_and_titles_are_those_of_the_layers(dtkc, images):
 
 
 def test_the_bandwidth_is_the_estimators_unless_another_is_given(images):
-    model = DTKC(3, encoder=CONV, sigma_scale=0.4, bandwidth="mvc", **SHORT).fit(images)
+    model = DTKC(3, encoder=CONV, sigma_scale=0.4, bandwidth="mvc", **AT_RANDOM).fit(images)
     own, wide, given = (
         LayerKernelDisplay.from_estimator(model, images, **params)
         for params in ({}, {"sigma_scale": 0.8, "bandwidth": "code"}, {"sigma_scale": 0.1})
@@ -163,7 +164,7 @@ def test_stacks_sequences_and_bare_encoders_have_layers(blobs):
     autoencoder = Autoencoder(hidden_layer_sizes=(8, 7), n_components=3, min_steps=20)
     dec = DEC(3, autoencoder=autoencoder, max_epochs=1, min_steps=10, random_state=0).fit(X)
     assert len(LayerKernelDisplay.from_estimator(dec, X).kernels) == 3
-    linear = DDC(3, encoder=nn.Linear(6, 4), **SHORT).fit(X)
+    linear = DDC(3, encoder=nn.Linear(6, 4), **AT_RANDOM).fit(X)
     assert list(LayerKernelDisplay.from_estimator(linear, X).kernels) == ["embedding"]
     rng = np.random.RandomState(0)
     sequences = [s + rng.rand(t, 2) for t in range(3, 23) for s in (0, 1)]
@@ -231,8 +232,7 @@ def layers(history):
     return [name for name in history if name.startswith("kernel_distance")]
 
 
-@pytest.mark.parametrize("cls", [DDC, DTKC])
-@pytest.mark.parametrize("init", ["ac-mod", None])
+@pytest.mark.parametrize(("cls", "init"), [(DTKC, "ac-mod"), (DTKC, None), (DDC, None)])
 def test_the_training_is_the_same_with_a_trace(cls, init, images):
     trace = KernelTrace(images[:40])
     bare = cls(3, encoder=CONV, init=init, **SHORT).fit(images)
@@ -252,7 +252,7 @@ def test_a_module_that_draws_is_not_disturbed_by_a_trace(blobs):
     X, _ = blobs
     encoder = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 4))
     bare, traced = (
-        DDC(3, encoder=encoder, callbacks=callbacks, **SHORT).fit(X)
+        DDC(3, encoder=encoder, callbacks=callbacks, **AT_RANDOM).fit(X)
         for callbacks in (None, [KernelTrace(X[:30])])
     )
     np.testing.assert_array_equal(traced.transform(X), bare.transform(X))
@@ -265,13 +265,13 @@ def test_the_module_trains_on_in_training_mode(images):
         def on_batch_begin(self, net, **kwargs):
             modes.append({part.training for part in net.module_.modules()})
 
-    DTKC(3, encoder=CONV, callbacks=[Look(images[:40])], **SHORT).fit(images)
+    DTKC(3, encoder=CONV, callbacks=[Look(images[:40])], **AT_RANDOM).fit(images)
     assert modes and all(mode == {True} for mode in modes)
 
 
 def test_the_epoch_that_was_kept_has_the_distances_of_the_fitted_model(images):
     # Drift that is taken back could end before the first epoch, of which nothing is recorded.
-    params = {"callbacks": [KernelTrace(images[:40])], "drift_tol": None, **SHORT}
+    params = {"callbacks": [KernelTrace(images[:40])], "drift_tol": None, **AT_RANDOM}
     dtkc = DTKC(3, encoder=CONV, **params).fit(images)
     kept = dtkc.kept_epoch_ - 1
     display = LayerKernelDisplay.from_estimator(dtkc, images[:40], max_samples=None)
@@ -285,7 +285,7 @@ def test_the_epoch_that_was_kept_has_the_distances_of_the_fitted_model(images):
 def test_by_given_labels(images):
     y = load_digits(n_class=3).target[:40]
     own, given = (
-        DDC(3, encoder=CONV, callbacks=[KernelTrace(images[:40], labels)], **SHORT)
+        DDC(3, encoder=CONV, callbacks=[KernelTrace(images[:40], labels)], **AT_RANDOM)
         .set_params(drift_tol=None)
         .fit(images)
         for labels in (None, np.array(["a", "b", "c"])[y])
@@ -356,12 +356,12 @@ def test_sequences_are_traced_whatever_their_length(length):
 )
 def test_a_bad_trace_is_refused(trace, match, images):
     with pytest.raises(ValueError, match=match):
-        DDC(3, encoder=CONV, callbacks=[trace], **SHORT).fit(images)
+        DDC(3, encoder=CONV, callbacks=[trace], **AT_RANDOM).fit(images)
 
 
 def test_restarts_have_traces_of_their_own_and_traces_travel(images):
     trace = pickle.loads(pickle.dumps(KernelTrace(images[:40])))
-    model = DDC(3, encoder=CONV, callbacks=[trace], n_init=2, **SHORT)
+    model = DDC(3, encoder=CONV, callbacks=[trace], n_init=2, **AT_RANDOM)
     model = pickle.loads(pickle.dumps(clone(model).fit(images)))
     assert len(model.history_["kernel_distance_embedding"]) == model.n_iter_
 
@@ -378,7 +378,7 @@ def test_the_curves_are_what_was_recorded(dtkc):
 
 
 def test_without_a_trace_there_is_nothing_to_draw(blobs):
-    ddc = DDC(3, encoder=MLPEncoder(hidden_layer_sizes=(8,)), **SHORT).fit(blobs[0])
+    ddc = DDC(3, encoder=MLPEncoder(hidden_layer_sizes=(8,)), **AT_RANDOM).fit(blobs[0])
     with pytest.raises(ValueError, match="callbacks"):
         KernelDistanceDisplay.from_estimator(ddc)
 
@@ -399,7 +399,7 @@ def test_every_term_has_its_curve(dtkc):
 
 
 def test_several_clusterers_share_the_axes(dtkc, images):
-    ddc = DDC(3, encoder=CONV, **SHORT).fit(images)
+    ddc = DDC(3, encoder=CONV, **AT_RANDOM).fit(images)
     display = LossCurvesDisplay.from_estimator({"without": ddc, "with": dtkc})
     assert len(display.axes_) == 6
     assert [line.get_label() for line in display.lines_["loss"]] == ["without", "with"]
@@ -420,7 +420,7 @@ def test_terms_can_be_chosen(dtkc):
 
 
 def test_the_epoch_that_was_kept_is_marked(images):
-    model = DDC(3, encoder=CONV, **SHORT).fit(images)
+    model = DDC(3, encoder=CONV, **AT_RANDOM).fit(images)
     model.history_ = {"loss": [3.0, 1.0, 2.0], "spread": [0.3, 0.1, 0.2], "label_change": [0.5]}
     model.kept_epoch_ = 2
     display = LossCurvesDisplay.from_estimator(model)
