@@ -232,7 +232,7 @@ def test_a_memory_map_of_sequences_is_read_where_it_lies(cls, briefly, data, tmp
 # -- what it starts from -------------------------------------------------------------------------
 
 
-def sines(rates=(0.25, 0.5), n=60, time=50, n_features=4):
+def sines(rates=(0.25, 0.4), n=60, time=50, n_features=4):
     """Noisy sines of two rates, an array (n, time, n_features), and which they are.
 
     The phase of each feature is its own.
