@@ -70,11 +70,11 @@ class DTKC(DDC):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_deepcluster import DTKC, ConvEncoder
-    >>> images = load_digits(n_class=3).images[:150]
+    >>> images = load_digits(n_class=3).images[:60]
     >>> encoder = ConvEncoder(filters=(4,), kernel_sizes=(5,), n_components=8)
     >>> dtkc = DTKC(3, encoder=encoder, max_epochs=2, min_steps=10, random_state=0)
     >>> dtkc.fit_predict(images).shape
-    (150,)
+    (60,)
     """
 
     _parameter_constraints = {

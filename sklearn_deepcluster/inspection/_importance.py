@@ -73,7 +73,7 @@ class ImportanceDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_deepcluster import DDC, ConvEncoder
     >>> from sklearn_deepcluster.inspection import ImportanceDisplay
-    >>> images = load_digits(n_class=3).images[:150]
+    >>> images = load_digits(n_class=3).images[:60]
     >>> encoder = ConvEncoder(filters=(4,), kernel_sizes=(5,), n_components=8)
     >>> ddc = DDC(3, encoder=encoder, max_epochs=2, min_steps=10, random_state=0).fit(images)
     >>> display = ImportanceDisplay.from_estimator(ddc, images, n_samples=2)  # doctest: +SKIP

@@ -63,7 +63,7 @@ class LayerKernelDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_deepcluster import DTKC, ConvEncoder
     >>> from sklearn_deepcluster.inspection import LayerKernelDisplay
-    >>> images = load_digits(n_class=3).images[:150]
+    >>> images = load_digits(n_class=3).images[:60]
     >>> encoder = ConvEncoder(filters=(4,), kernel_sizes=(5,), n_components=8)
     >>> dtkc = DTKC(3, encoder=encoder, max_epochs=2, min_steps=10, random_state=0).fit(images)
     >>> display = LayerKernelDisplay.from_estimator(dtkc, images, max_samples=60)

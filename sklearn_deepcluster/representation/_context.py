@@ -126,15 +126,15 @@ class ContextPredictor(BaseRepresentation):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_deepcluster import DTKC, ContextPredictor
-    >>> images = load_digits(n_class=3).images[:150]
+    >>> images = load_digits(n_class=3).images[:60]
     >>> context = ContextPredictor(
-    ...     filters=(4, 8), kernel_sizes=(5, 3), n_components=8, min_steps=30, random_state=0
+    ...     filters=(4, 8), kernel_sizes=(5, 3), n_components=8, max_epochs=5, random_state=0
     ... )
     >>> context.fit_transform(images).shape, context.patch_size_
-    ((150, 8), 2)
+    ((60, 8), 2)
     >>> dtkc = DTKC(3, encoder=context, max_epochs=2, min_steps=10, random_state=0)
     >>> dtkc.fit_predict(images).shape
-    (150,)
+    (60,)
     """
 
     _parameter_constraints = {

@@ -145,7 +145,7 @@ def stopping():
 def test_early_stopping_of_skorch_ends_the_training(name):
     X, _ = blobs()
     # Ten epochs, or rounds: far more than early stopping allows.
-    long = {"max_epochs": 10, "min_steps": 100, "max_iter": 10, "tol": 0, "warm_up_epochs": 0}
+    long = {"max_epochs": 10, "min_steps": 20, "max_iter": 10, "tol": 0, "warm_up_epochs": 0}
     long["epochs_per_period"] = 10
     long = {key: value for key, value in long.items() if accepts(name, key)}
     assert least(name, **long).fit(X).n_iter_ >= 10
