@@ -17,8 +17,11 @@ def test_tables_are_those_of_the_records(dataset):
 
 
 def test_the_comparison_is_that_of_the_records():
-    methods = "k-means spectral umap-kmeans umap-mixture graph-modularity dekm depict".split()
-    datasets = "digits usps mnist-test coil20 cmu-pie".split()
+    methods = "k-means spectral umap-kmeans umap-mixture graph-modularity ddc depict".split()
+    methods += ["kmeansnet-identity", "rddc"]
+    datasets = "digits mnist-10000 usps mnist-test coil20 cmu-pie pbmc68k-reduced".split()
+    datasets += ["news20-wordllama-6000", "cifar10-efficientnet", "newsgroups-lsa"]
+    datasets += ["japanese-vowels-moments", "japanese-vowels", "osu-leaf"]
     assert compare(methods, datasets, ROOT / "doc" / "records") in (ROOT / "README.md").read_text()
 
 

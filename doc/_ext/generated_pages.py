@@ -143,6 +143,43 @@ def reproduction_tables():
     return ("\n\n".join(filter(None, parts)) or "There are no records yet.") + "\n"
 
 
+# The data sets of the page on kinds of data, and what is compared there; also in the README.
+KINDS_OF_DATA = {
+    "methods": [
+        "k-means",
+        "spectral",
+        "umap-kmeans",
+        "umap-mixture",
+        "graph-modularity",
+        "ddc",
+        "depict",
+        "kmeansnet-identity",
+        "rddc",
+    ],
+    "datasets": [
+        "digits",
+        "mnist-10000",
+        "usps",
+        "mnist-test",
+        "coil20",
+        "cmu-pie",
+        "pbmc68k-reduced",
+        "news20-wordllama-6000",
+        "cifar10-efficientnet",
+        "newsgroups-lsa",
+        "japanese-vowels-moments",
+        "japanese-vowels",
+        "osu-leaf",
+    ],
+}
+
+
+def kinds_table():
+    """Methods beside what one would pick without them, data set by data set."""
+    benchmarks = importlib.import_module(f"{PACKAGE}.benchmarks")
+    return benchmarks.compare(**KINDS_OF_DATA, format="rst") + "\n"
+
+
 def start_table():
     """Start and end of the methods and data sets whose committed records know both."""
     benchmarks = importlib.import_module(f"{PACKAGE}.benchmarks")
@@ -179,6 +216,7 @@ def write_pages(app, config):
     write(folder / "estimators.inc", estimator_table())
     write(folder / "reproduction.inc", reproduction_tables())
     write(folder / "start.inc", start_table())
+    write(folder / "kinds.inc", kinds_table())
     changes = Path(app.srcdir).parent / "CHANGELOG.md"
     write(folder / "changelog.inc", changelog(changes.read_text(encoding="utf-8")))
 

@@ -159,11 +159,14 @@ class RecurrentEncoder(nn.Module):
     n_layers : int
     n_components : int
     generator : torch.Generator
+    frame : int, default=1
+        Steps that are read at once; the last ones may be fewer.
     """
 
-    def __init__(self, n_features, hidden_size, n_layers, n_components, generator):
+    def __init__(self, n_features, hidden_size, n_layers, n_components, generator, frame=1):
         super().__init__()
-        widths = (n_features, *[2 * hidden_size] * (n_layers - 1))
+        self.frame = frame
+        widths = (frame * n_features, *[2 * hidden_size] * (n_layers - 1))
         self.layers = nn.ModuleList(_gru(width, hidden_size, generator) for width in widths)
         self.states = nn.ModuleList(nn.Identity() for _ in widths)
         self.head = _head(2 * hidden_size, n_components, generator)
@@ -173,6 +176,7 @@ class RecurrentEncoder(nn.Module):
         return list(self.states)
 
     def forward(self, x):
+        x = in_frames(x, self.frame)
         # Hundreds of small products each, which bfloat16 makes neither faster nor better.
         with torch.autocast(x.device.type, enabled=False):
             if x.device.type == "cpu" and not torch.is_grad_enabled():
@@ -199,6 +203,15 @@ class RecurrentEncoder(nn.Module):
             x, last = bidirectional_gru_in_step(layer, x, lengths)
             last = state(last)
         return last
+
+
+def in_frames(x, frame):
+    """Sequences (b, time, f) as (b, time / frame, frame * f), padded with NaN at the end."""
+    if frame == 1:
+        return x
+    b, time, f = x.shape
+    x = nn.functional.pad(x, (0, 0, 0, -time % frame), value=torch.nan)
+    return x.reshape(b, -1, frame * f)
 
 
 def pack(x):

@@ -23,6 +23,8 @@ from sklearn_deepcluster.utils._sklearn import StrOptions
 
 # Sides below the first are resized to the second: 16 pixels leave nothing after two blocks.
 SMALL_SIDE, RESIZED_SIDE = 24, 32
+# More steps than these of a sequence are read several at once.
+MOST_FRAMES = 100
 
 
 class BaseEncoder(BaseEstimator, abc.ABC):
@@ -282,6 +284,11 @@ class GRUEncoder(BaseEncoder):
     n_components : int, default=100
         Dimension of the embedding: a linear layer, a ReLU, and batch normalisation.
 
+    frame : int or "auto", default="auto"
+        Steps that are read at once. Steps take time, one after another, and from hundreds of them
+        it is hard to learn. "auto" is one where the longest sequence has at most 100 steps, and
+        otherwise as few as make at most 100 frames of it.
+
     sample_shape : tuple of int, default=None
         (time, features) of a sequence, where rows of X are flat and shorter sequences are padded
         with NaN at the end. None reads a flat row as a sequence of numbers.
@@ -311,23 +318,33 @@ class GRUEncoder(BaseEncoder):
         "hidden_size": POSITIVE_INT,
         "n_layers": POSITIVE_INT,
         "n_components": POSITIVE_INT,
+        "frame": [*POSITIVE_INT, StrOptions({"auto"})],
         "sample_shape": ["array-like", None],
     }
     sequential = True
 
     def __init__(
-        self, *, hidden_size=32, n_layers=2, n_components=100, sample_shape=None, center="auto"
+        self,
+        *,
+        hidden_size=32,
+        n_layers=2,
+        n_components=100,
+        frame="auto",
+        sample_shape=None,
+        center="auto",
     ):
         self.hidden_size = hidden_size
         self.n_layers = n_layers
         self.n_components = n_components
+        self.frame = frame
         self.sample_shape = sample_shape
         self.center = center
 
     def build(self, n_features, sample_shape, rng):
-        per_step = sample_shape[-1]
+        longest, per_step = sample_shape
+        frame = max(1, -(-longest // MOST_FRAMES)) if self.frame == "auto" else self.frame
         encoder = RecurrentEncoder(
-            per_step, self.hidden_size, self.n_layers, self.n_components, rng
+            per_step, self.hidden_size, self.n_layers, self.n_components, rng, frame
         )
         return AutoencoderModule(encoder, None, input_shape=(-1, per_step)), self.n_components
 

@@ -60,6 +60,7 @@ BAD_NETWORK = {
     "noise": [-0.1, 1.0, None],
     "noise_kind": ["gaussian", None],
     "activation": ["nonsense", None],
+    "frame": [0, -1, 1.5, "all", None],
     "hidden_size": [0, -1, 1.5, None],
     "n_layers": [0, -1, 1.5, None],
     "resize": [0, -1, 2.5, "large"],

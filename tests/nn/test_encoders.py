@@ -239,6 +239,24 @@ def encoder(n_layers=2):
     return net.eval()
 
 
+def test_steps_are_read_several_at_once():
+    """As one would cut the sequences oneself; of the last frame there may be less."""
+    net = RecurrentEncoder(3, 4, 2, 5, rng(), frame=4).eval()
+    plain = RecurrentEncoder(12, 4, 2, 5, rng()).eval()
+    plain.load_state_dict(net.state_dict())
+    x = draw(2, 10, 3)
+    x[1, 7:] = torch.nan
+    cut = torch.full((2, 3, 12), torch.nan)
+    for row, sequence in zip(cut, (x[0], x[1, :7]), strict=True):
+        for i in range(0, len(sequence), 4):
+            values = sequence[i : i + 4].reshape(-1)
+            row[i // 4] = 0.0
+            row[i // 4, : len(values)] = values
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            torch.testing.assert_close(net(x), plain(cut))
+
+
 def one_direction(x, w_in, w_hidden, b_in, b_hidden):
     """Outputs of gated recurrent units over one sequence (time, features), step by step."""
     h, outputs = torch.zeros(w_hidden.shape[1], dtype=x.dtype), []

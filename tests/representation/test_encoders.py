@@ -32,6 +32,13 @@ def test_an_mlp_has_the_layers_that_it_describes():
     assert module.decoder is None and module.input_shape is None
 
 
+@pytest.mark.parametrize(("longest", "frame"), [(1, 1), (100, 1), (101, 2), (427, 5)])
+def test_long_sequences_are_read_in_frames(longest, frame):
+    net, _ = GRUEncoder().build(2, (longest, 2), generator(0))
+    assert net.encoder.frame == frame
+    assert GRUEncoder(frame=3).build(2, (longest, 2), generator(0))[0].encoder.frame == 3
+
+
 @pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (3, 30, 24), (784,)])
 def test_a_convolutional_network_reads_images_and_rows(shape):
     """A row is an image one pixel high."""
