@@ -24,7 +24,7 @@ from sklearn_deepcluster.utils._sklearn import StrOptions
 # Sides below the first are resized to the second: 16 pixels leave nothing after two blocks.
 SMALL_SIDE, RESIZED_SIDE = 24, 32
 # More steps than these of a sequence are read several at once.
-MOST_FRAMES = 100
+MOST_FRAMES = 25
 
 
 class BaseEncoder(BaseEstimator, abc.ABC):
@@ -286,8 +286,8 @@ class GRUEncoder(BaseEncoder):
 
     frame : int or "auto", default="auto"
         Steps that are read at once. Steps take time, one after another, and from hundreds of them
-        it is hard to learn. "auto" is one where the longest sequence has at most 100 steps, and
-        otherwise as few as make at most 100 frames of it.
+        it is hard to learn. "auto" is one where the longest sequence has at most 25 steps, and
+        otherwise as few as make at most 25 frames of it.
 
     sample_shape : tuple of int, default=None
         (time, features) of a sequence, where rows of X are flat and shorter sequences are padded

@@ -1,5 +1,8 @@
 """DDC, DTKC and their variants, as published and from clusters of the data."""
 
+import dataclasses
+
+from sklearn_deepcluster import GRUEncoder
 from sklearn_deepcluster.benchmarks.recipes import Config, Published, Recipe
 
 _THESIS = "DTKC thesis"
@@ -56,8 +59,9 @@ _RDTKC = _published(characters=((0.65, 0.74), (0.80, 0.83)), arabic=((0.56, 0.61
 
 def _pair(method, title, estimator, published, **options):
     """The method with its defaults, and from random weights as published."""
-    default = options.pop("default", {})
+    default, network = options.pop("default", {}), options.pop("published_network", {})
     config = _PAPER_PRETRAINED if "representation" in options else _PAPER
+    config = dataclasses.replace(config, clusterer={**config.clusterer, **network})
     paper = dict.fromkeys(published, config)
     shared = {"published": published, "slot": "encoder", **options}
     return [
@@ -66,13 +70,14 @@ def _pair(method, title, estimator, published, **options):
             f"{method}-random",
             f"{title}, random start",
             estimator,
-            default={**default, **_RANDOM},
+            default={**default, **_RANDOM, **network},
             **shared,
         ),
     ]
 
 
 _SELF_SUPERVISED = {"representation": "ContextPredictor", "form": "images", "images_only": True}
+_STEP_BY_STEP = {"published_network": {"encoder": GRUEncoder(frame=1)}, "form": "sequences"}
 
 RECIPES = [
     *_pair("ddc", "DDC", "DDC", _DDC, form="images"),
@@ -80,6 +85,6 @@ RECIPES = [
     *_pair("dtkc-sm", "DTKC-SM", "DTKC", _DTKC_SM, form="images", default={"companion": "softmax"}),
     *_pair("ddc-ss", "DDC-SS", "DDC", _DDC_SS, **_SELF_SUPERVISED),
     *_pair("dtkc-ss", "DTKC-SS", "DTKC", _DTKC_SS, **_SELF_SUPERVISED),
-    *_pair("rddc", "RDDC", "RDDC", _RDDC, form="sequences"),
-    *_pair("rdtkc", "RDTKC", "RDTKC", _RDTKC, form="sequences"),
+    *_pair("rddc", "RDDC", "RDDC", _RDDC, **_STEP_BY_STEP),
+    *_pair("rdtkc", "RDTKC", "RDTKC", _RDTKC, **_STEP_BY_STEP),
 ]
