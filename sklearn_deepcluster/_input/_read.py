@@ -117,8 +117,10 @@ def _read_sequences(probe, X, *, reset):
         )
     if not isinstance(X, np.memmap) or X.dtype.kind not in "biuf":
         X = check_array(X, dtype="numeric", order="C", ensure_all_finite="allow-nan")
-    check_padding(X, shape[1])
-    return X, shape if reset else probe.sample_shape_
+    longest = check_padding(X, shape[1])
+    if not reset:
+        return X, probe.sample_shape_
+    return X[:, : longest * shape[1]], (longest, shape[1])
 
 
 def _read_flat_sequences(probe, X, *, reset, given):

@@ -84,11 +84,17 @@ def check_padding(rows, n_features):
     rows : ndarray of shape (n, time * features)
     n_features : int
 
+    Returns
+    -------
+    longest : int
+        Steps of the longest sequence.
+
     Raises
     ------
     ValueError
         If a sequence has no valid step, NaN before its end or in a part of a step, or infinity.
     """
+    longest = 0
     for start in range(0, len(rows), CHUNK_ROWS):
         chunk = np.asarray(rows[start : start + CHUNK_ROWS])
         if np.isinf(chunk).any():
@@ -107,3 +113,5 @@ def check_padding(rows, n_features):
         for fault, where in faults.items():
             if where.any():
                 raise ValueError(f"Sequence {start + int(np.argmax(where))} of X {fault}.")
+        longest = max(longest, int((~steps).sum(axis=1).max()))
+    return longest
