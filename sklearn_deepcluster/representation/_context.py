@@ -128,7 +128,7 @@ class ContextPredictor(BaseRepresentation):
     >>> from sklearn_deepcluster import DTKC, ContextPredictor
     >>> images = load_digits(n_class=3).images[:60]
     >>> context = ContextPredictor(
-    ...     filters=(4, 8), kernel_sizes=(5, 3), n_components=8, max_epochs=5, random_state=0
+    ...     filters=(4, 8), kernel_sizes=(5, 3), n_components=8, min_steps=30, random_state=0
     ... )
     >>> context.fit_transform(images).shape, context.patch_size_
     ((60, 8), 2)
