@@ -122,7 +122,7 @@ def test_the_nested_seed_wins(name):
 
 
 def test_workers_give_the_same_results():
-    """One test for all estimators: it is starting the processes that takes time."""
+    """One test: it is starting the processes that takes time. Restarts are the base's."""
     X, _ = blobs()
     serial = {name: noisy(name, n_init=2).fit(X) for name in KINDS}
     for backend in ({"backend": "threading"}, {"backend": "loky", "inner_max_num_threads": 1}):

@@ -342,7 +342,7 @@ class GRUEncoder(BaseEncoder):
 
     def build(self, n_features, sample_shape, rng):
         longest, per_step = sample_shape
-        frame = max(1, -(-longest // MOST_FRAMES)) if self.frame == "auto" else self.frame
+        frame = -(-longest // MOST_FRAMES) if self.frame == "auto" else self.frame
         encoder = RecurrentEncoder(
             per_step, self.hidden_size, self.n_layers, self.n_components, rng, frame
         )

@@ -172,6 +172,7 @@ def test_more_padding_changes_nothing(cls, models, data):
             model.transform(longer), model.transform(X), rtol=1e-5, atol=1e-6
         )
     again = clone(model).fit(longer)
+    assert again.sample_shape_ == model.sample_shape_
     np.testing.assert_array_equal(again.labels_, model.labels_)
     np.testing.assert_allclose(again.coef_, model.coef_, rtol=1e-4, atol=1e-5)
     assert again.scale_ == pytest.approx(model.scale_, rel=1e-12)
@@ -232,7 +233,7 @@ def test_a_memory_map_of_sequences_is_read_where_it_lies(cls, briefly, data, tmp
 # -- what it starts from -------------------------------------------------------------------------
 
 
-def sines(rates=(0.25, 0.4), n=60, time=50, n_features=4):
+def sines(rates=(0.25, 0.4), n=100, time=80, n_features=4):
     """Noisy sines of two rates, an array (n, time, n_features), and which they are.
 
     The phase of each feature is its own.
@@ -264,8 +265,7 @@ def shifted_shapes(n=100, time=80):
 
 def test_sines_of_two_rates_come_apart_whatever_their_phases():
     X, y = sines()
-    encoder = GRUEncoder(hidden_size=16, n_layers=1, n_components=16)
-    model = RDDC(2, encoder=encoder, max_epochs=1, min_steps=100, random_state=0).fit(X)
+    model = RDDC(2, min_steps=300, random_state=0).fit(X)
     assert adjusted_rand_score(y, model.labels_) >= 0.95
 
 
