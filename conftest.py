@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import datasets
+from threadpoolctl import threadpool_limits
 
 from sklearn_deepcluster.cluster import _graph_choices, _start
 
@@ -48,6 +49,17 @@ def quick_start(request):
             for module, values in QUICK_START.items():
                 for name, value in values.items():
                     patch.setattr(module, name, value)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_blas_thread():
+    """scikit-learn's k-means sets the threads of BLAS, those of the whole process, while it runs.
+
+    Where fits in two threads overlap, one of them can leave its number behind, and what KNet takes
+    from LAPACK is rounded otherwise ever after.
+    """
+    with threadpool_limits(1, user_api="blas"):
         yield
 
 
