@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
 from sklearn_deepcluster._engine import (
-    Chosen,
     Rows,
     draw_seed,
     generator,
@@ -32,6 +31,7 @@ from sklearn_deepcluster.representation._held_out import (
     batches_of,
     hold_out,
     reconstruction_errors,
+    watched,
 )
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 
@@ -331,7 +331,7 @@ class BaseAutoencoder(BaseRepresentation):
                 epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
                 batches=batches_of(split[0]),
                 noise=True,
-                **_held_out(rows, split[1], HeldOutLoss),
+                **watched(rows, split[1], HeldOutLoss),
             )
         return history
 
@@ -350,7 +350,7 @@ class BaseAutoencoder(BaseRepresentation):
             epochs=epochs,
             batches=batches_of(learned),
             noise=True,
-            **_held_out(rows, held, least),
+            **watched(rows, held, least),
         )
         return history, {}
 
@@ -388,14 +388,6 @@ class BaseAutoencoder(BaseRepresentation):
         """
         module, rows = self._fitted(X)
         return -float(reconstruction_errors(module, rows).double().mean())
-
-
-def _held_out(rows, held, look):
-    """Options of a training for the rows held out, which `look` makes a callback of; or none."""
-    if held is None:
-        return {}
-    part = rows.like(np.asarray(rows.X[held.numpy()]))
-    return {"schedule": [look(part)], "held": Chosen(rows, held)}
 
 
 def decode(estimator, Z):

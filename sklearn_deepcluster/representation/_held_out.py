@@ -3,9 +3,18 @@
 import functools
 import math
 
+import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Batches, BestEpoch, Callback, Step, generator, map_blocks
+from sklearn_deepcluster._engine import (
+    Batches,
+    BestEpoch,
+    Callback,
+    Chosen,
+    Step,
+    generator,
+    map_blocks,
+)
 
 # With fewer held out their error says nothing; more say no more.
 _LEAST, _MOST = 10, 2000
@@ -32,6 +41,14 @@ def hold_out(n_samples, fraction, seed):
 def batches_of(learned):
     """What makes batches of these rows alone, as of all where they are None."""
     return functools.partial(Batches, chosen=learned)
+
+
+def watched(rows, held, look):
+    """Options of a training for the rows held out, if any, which `look` makes a callback of."""
+    if held is None:
+        return {}
+    part = rows.like(np.asarray(rows.X[held.numpy()]))
+    return {"schedule": [look(part)], "held": Chosen(rows, held)}
 
 
 def reconstruction_errors(module, rows):
