@@ -13,6 +13,7 @@ from sklearn_deepcluster._engine import (
     Rows,
     Standard,
     Trainer,
+    duplicate,
     inference_device,
     map_blocks,
     resolve_device,
@@ -65,7 +66,7 @@ class TorchEstimator(
         Momentum of "sgd" and "rmsprop"; others ignore it.
 
     callbacks : list of skorch callbacks
-        Copied and given to the inner skorch net.
+        Copied and given to the inner skorch net; the guide's page on callbacks tells of each.
 
     net_params : dict
         More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
@@ -199,6 +200,15 @@ class TorchEstimator(
         # float64 input gives float32 output: the network computes in float32.
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+    def __sklearn_clone__(self):
+        # The log or file that a callback writes to is the same for all clones: of most there is no
+        # copy.
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self), callbacks=None)
+        new = BaseEstimator.__sklearn_clone__(bare)
+        new.callbacks = duplicate(self.callbacks)
+        return new
 
     def __getstate__(self):
         state = dict(super().__getstate__())

@@ -3,6 +3,7 @@
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
 from sklearn_deepcluster._engine._blocks import map_blocks
+from sklearn_deepcluster._engine._callbacks import duplicate
 from sklearn_deepcluster._engine._device import (
     inference_device,
     ordinary_tensors,
@@ -14,6 +15,7 @@ from sklearn_deepcluster._engine._rows import (
     CHUNK_ROWS,
     Batch,
     Batches,
+    Chosen,
     Rows,
     in_rounds,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "Batch",
     "BestEpoch",
     "Callback",
+    "Chosen",
     "GradientNormClipping",
     "LRScheduler",
     "Rows",
@@ -43,6 +46,7 @@ __all__ = [
     "Step",
     "Trainer",
     "draw_seed",
+    "duplicate",
     "generator",
     "in_rounds",
     "inference_device",

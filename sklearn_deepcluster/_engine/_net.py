@@ -8,6 +8,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 
+from sklearn_deepcluster._engine._rows import Chosen
 from sklearn_deepcluster.nn import untracked
 
 
@@ -80,15 +81,28 @@ class IndexedNet(NeuralNet):
 
     kept_epoch : int or None
         The epoch, from 1, that a callback has gone back to, 0 the start; None is the last.
+
+    observed : bool
+        Whether there are callbacks of the user, who may ask for more than the methods do.
+
+    reads_batches : bool
+        Whether some look at the loss of single batches.
+
+    learned, held : Chosen or None
+        The rows that are learned from, and those held out, as callbacks get them.
     """
 
     targets = None
     kept_epoch = None
+    observed = False
+    reads_batches = False
+    learned = held = None
 
     def __init__(self, module, *args, autocast=False, stage="training", **kwargs):
         super().__init__(module, *args, **kwargs)
         self.autocast = autocast
         self.stage = stage
+        self.least_ = {}
 
     @property
     def _default_callbacks(self):
@@ -129,23 +143,53 @@ class IndexedNet(NeuralNet):
             return
         self._set_training(True)
         after_step = getattr(self.criterion_, "after_step", None)
-        sums, n_rows = {}, 0
+        sums, n_rows, n_batches = {}, 0, 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=True)
             made = step_fn(batch)
             step = made.pop("step")
             if after_step is not None:
                 after_step(step)
+            if self.observed:
+                made["y_pred"] = tuple(out.detach() for out in step.outputs if out is not None)
             del step  # its activations would live on beside those of the next one
             for name, value in made["terms"].items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch.index)
             n_rows += len(batch.index)
+            n_batches += 1
+            if self.reads_batches:
+                self.history.record_batch("train_loss", float(made["terms"]["loss"]))
+                self.history.record_batch("train_batch_size", len(batch.index))
             self.notify("on_batch_end", batch=batch, training=True, **made)
+            made.pop("y_pred", None)
+        self.history.record("train_batch_count", n_batches)
         for name, value in sums.items():
             value = float(value) / n_rows
             self.history.record("train_loss" if name == "loss" else name, value)
             if not math.isfinite(value):
                 raise self.diverged(f"the term {name!r} is {value}")
+        if "loss" in sums:
+            self.record_best("train_loss", self.history[-1]["train_loss"])
+
+    def record_best(self, name, value):
+        """Record a loss of the epoch, and whether it is the least so far, as skorch does."""
+        least = self.least_.get(name, math.inf)
+        self.least_[name] = min(value, least)
+        self.history.record(name, value)
+        self.history.record(f"{name}_best", value < least)
+
+    def get_iterator(self, dataset, training=False):
+        if not isinstance(dataset, Chosen):
+            return super().get_iterator(dataset, training)
+        rows = dataset.rows
+        return ((rows.take(i), i) for i in dataset.index.split(self.batch_size))
+
+    def evaluation_step(self, batch, training=False):
+        """Outputs for a batch, when a callback asks; the net then goes on as it was."""
+        before = self.module_.training
+        outputs = super().evaluation_step(batch, training)
+        self._set_training(before)
+        return tuple(out for out in outputs if out is not None)
 
     def diverged(self, what):
         """Return the error for a training that has left the finite numbers."""
@@ -159,18 +203,18 @@ class IndexedNet(NeuralNet):
         self.check_training_readiness()
         self.stop_training = False
         for epoch in range(epochs):
-            self._notify_epoch("on_epoch_begin", X)
+            self._notify_epoch("on_epoch_begin")
             if self.stop_training and epoch > 0:  # there is no result without one epoch
                 break
             self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
-            self._notify_epoch("on_epoch_end", X)
+            self._notify_epoch("on_epoch_end")
             if self.stop_training:
                 break
         return self
 
-    def _notify_epoch(self, event, batches):
+    def _notify_epoch(self, event):
         try:
-            self.notify(event, dataset_train=batches, dataset_valid=None)
+            self.notify(event, dataset_train=self.learned, dataset_valid=self.held)
         except KeyboardInterrupt:
             # That is how skorch's EarlyStopping asks for a stop; any other is the user's.
             if not any(_has_asked_to_stop(callback) for _, callback in self.callbacks_):
@@ -250,12 +294,12 @@ class BestEpoch(Callback):
     def on_train_begin(self, net, **kwargs):
         self.loss_, self.waited_, self.snapshot_ = math.inf, 0, None
 
-    def measure(self, net, batches):
-        """Return the loss after an epoch of these batches; None where it is not looked at."""
+    def measure(self, net):
+        """Return the loss after an epoch; None where it is not looked at."""
         return net.history[-1]["train_loss"]
 
-    def on_epoch_end(self, net, dataset_train=None, **kwargs):
-        loss = self.measure(net, dataset_train)
+    def on_epoch_end(self, net, **kwargs):
+        loss = self.measure(net)
         self.waited_ += 1
         if loss is None:
             return

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from sklearn_deepcluster._engine._standard import TOO_LARGE, Standard
 
@@ -114,6 +115,28 @@ class Rows:
                 block = torch.cat([block, block.new_zeros(size - len(block), self.n_features)])
             yield slice(start, stop), block
             start = stop
+
+
+class Chosen(Dataset):
+    """Some of the rows as callbacks get them: pairs of a row (d,) and its number in `rows`.
+
+    Parameters
+    ----------
+    rows : Rows
+    index : int64 Tensor or None
+        Which of them; None is all.
+    """
+
+    def __init__(self, rows, index=None):
+        self.rows = rows
+        self.index = torch.arange(len(rows)) if index is None else index
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, i):
+        index = self.index[i].reshape(1)
+        return self.rows.take(index)[0], int(index)
 
 
 def shuffled_order(n_samples, n_features, generator):

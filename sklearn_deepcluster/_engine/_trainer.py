@@ -1,15 +1,21 @@
 """Train a module against an objective: one call, no global state."""
 
 import contextlib
-import copy
 import dataclasses
 
 import torch
 
 from sklearn_deepcluster._engine._blocks import map_blocks
+from sklearn_deepcluster._engine._callbacks import (
+    adapted,
+    check_callbacks,
+    copied,
+    plain,
+    reads_batches,
+)
 from sklearn_deepcluster._engine._device import keep_freed_memory
-from sklearn_deepcluster._engine._net import Callback, IndexedNet, Progress
-from sklearn_deepcluster._engine._rows import Batches
+from sklearn_deepcluster._engine._net import IndexedNet, Progress
+from sklearn_deepcluster._engine._rows import Batches, Chosen
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
 from sklearn_deepcluster.nn import Corruption, Stochastic
 
@@ -59,6 +65,8 @@ class Trainer:
     verbose : int
     global_rng : bool
         The module draws from torch's global generator (a user's own may).
+    held_out : bool
+        Rows are held out, of which callbacks can ask.
     """
 
     device: torch.device
@@ -71,6 +79,7 @@ class Trainer:
     net_params: dict | None = None
     verbose: int = 0
     global_rng: bool = False
+    held_out: bool = False
 
     def train(
         self,
@@ -85,6 +94,7 @@ class Trainer:
         noise=False,
         targets=None,
         schedule=(),
+        held=None,
     ):
         """Train `module` in place; return the net's history as a list of dicts, one per epoch.
 
@@ -111,6 +121,8 @@ class Trainer:
             What the objective is given until a schedule says otherwise.
         schedule : sequence of skorch callbacks
             The method's own; they run before the user's.
+        held : Chosen or None
+            The rows held out.
 
         Raises
         ------
@@ -120,8 +132,14 @@ class Trainer:
         batches = batches(rows, self.batch_size, generator(seed))
         self.check_batch_norm(module, getattr(batches, "smallest", self.batch_size))
         keep_freed_memory()
-        net = self._net(module, objective, stage, epochs, schedule)
+        callbacks = copied(self.callbacks)
+        given = [*schedule, *adapted(callbacks, batches)]
+        net = self._net(module, objective, stage, epochs, given)
         net.targets = targets
+        net.observed = bool(callbacks)
+        net.reads_batches = any(map(reads_batches, plain(callbacks)))
+        net.learned, net.held = Chosen(rows, getattr(batches, "chosen", None)), held
+        trained = [(p, p.requires_grad) for part in (module, objective) for p in part.parameters()]
         drawing = [
             layer
             for part in (module, objective)
@@ -138,9 +156,9 @@ class Trainer:
             for layer in drawing:
                 layer.generator = stream
             try:
-                net.notify("on_train_begin", X=None, y=None)
+                net.notify("on_train_begin", X=net.learned, y=None)
                 net.fit_loop(batches, epochs=epochs)
-                net.notify("on_train_end", X=None, y=None)
+                net.notify("on_train_end", X=net.learned, y=None)
                 if net.kept_epoch is not None:
                     net.history.record("kept_epoch", net.kept_epoch)
                 if not all(torch.isfinite(p).all() for p in module.parameters()):
@@ -151,44 +169,45 @@ class Trainer:
                         callback.close()
                 for layer in drawing:
                     layer.generator = None
+                for parameter, before in trained:  # a callback may have frozen some
+                    parameter.requires_grad_(before)
                 module.eval()
                 module.zero_grad()  # gradients take as much memory as the weights
         return net.history.to_list()
 
     def check(self):
         """Refuse callbacks and parameters that the net would not take, before any training."""
-        for item in self.callbacks or ():
-            callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-            if not isinstance(callback, Callback) and not (
-                isinstance(callback, type) and issubclass(callback, Callback)
-            ):
-                raise ValueError(f"callbacks holds {item!r}, which is no skorch callback.")
+        callbacks = copied(self.callbacks)
+        check_callbacks(callbacks, self.held_out)
         stand_in = torch.nn.utils.skip_init(torch.nn.Linear, 1, 1)  # draws nothing
-        silent = dataclasses.replace(self, callbacks=None, verbose=0)
-        silent._initialize(silent._net(stand_in, torch.nn.Identity(), "check", 0, ()))
+        net = self._net(stand_in, torch.nn.Identity(), "check", 0, callbacks)
+        list(net._uniquely_named_callbacks())
+        net.callbacks = []  # initialising one may write something
+        self._initialize(net)
 
     def embed(self, function, rows):
         """Apply `function` to all rows in the precision of the training; float32 (n, e)."""
         return map_blocks(function, rows, autocast=self.autocast)
 
-    def _net(self, module, objective, stage, epochs, schedule):
+    def _net(self, module, objective, stage, epochs, callbacks):
         # "module__x" would make skorch build another module than the one that is trained.
         reserved = sorted(k for k in self.net_params or () if k.partition("__")[0] in _RESERVED)
         if reserved:
             raise ValueError(f"net_params may not set {', '.join(reserved)}: the estimator does.")
-        callbacks = [*schedule, *copy.deepcopy(self.callbacks or [])]
         if self.verbose:
-            callbacks.append(Progress(stage, epochs))
+            callbacks = [*callbacks, Progress(stage, epochs)]
         params = {"lr": self.lr, **self._optimizer_params(), **(self.net_params or {})}
         return IndexedNet(
             module,
             objective,
             callbacks=callbacks,
             train_split=None,
+            batch_size=self.batch_size or -1,
+            max_epochs=epochs,
             device=self.device,
             autocast=self.autocast,
             stage=stage,
-            verbose=0,
+            verbose=self.verbose,
             **params,
         )
 

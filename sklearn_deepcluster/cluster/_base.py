@@ -119,7 +119,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         Go on from the network and centres of the previous fit.
 
     callbacks : list of skorch callbacks
-        Copied and given to the inner skorch net of the clustering phase.
+        Copied and given to the inner skorch net of the clustering phase, in which no rows are held
+        out: ``monitor="train_loss"``.
 
     random_state : int, RandomState instance or None
         Seed of everything. The global generators are not used.
@@ -138,6 +139,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
     module_ : torch.nn.Module
         The encoder, with ``encode``; it works on (X - ``center_``) / ``scale_``.
+
+    inertia_ : float
+        Sum of squared distances of the samples of ``labels_`` to the nearest centre, in the
+        embedding. Its unit is that of the embedding, which every fit learns anew: compare models by
+        ``score``, which has none.
 
     embedding_variance_ : float
         Total variance of the training embedding.
@@ -364,6 +370,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         if "cluster_centers_" not in head:
             empty = np.broadcast_to(z.mean(axis=0), (self.n_clusters, z.shape[1]))
             head["cluster_centers_"] = cluster_means(z, labels, empty).numpy()
+        centers = head["cluster_centers_"]
         variance = float(z.var(axis=0, dtype=np.float64).sum()) or 1.0
         history = _history(outcome.history)
         kept = outcome.history[-1].get("kept_epoch", len(history["loss"]))
@@ -383,12 +390,13 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             "center_": first.standard.center,
             "scale_": first.standard.scale,
             "n_components_": first.n_components,
+            "inertia_": inertia(z, centers),
             "embedding_variance_": variance,
             "initial_labels_": _initial_labels(task),
             **head,
             **outcome.attributes,
         }
-        return Run(fitted, scatter=_mean_gap(z, head["cluster_centers_"]) / variance)
+        return Run(fitted, scatter=_mean_gap(z, centers) / variance)
 
     def _best_run(self, runs):
         """The best of the runs that did not diverge: none with fewer clusters than another."""
@@ -549,9 +557,18 @@ def _initial_labels(task):
     return task.start.labels.cpu().numpy()
 
 
+def _gaps(z, centers):
+    """Squared distance of each row of z to the nearest centre, ndarray (n,)."""
+    return pairwise_distances_argmin_min(z, centers, metric="sqeuclidean")[1]
+
+
 def _mean_gap(z, centers):
-    """Mean squared distance of the rows of z to the nearest centre."""
-    return float(pairwise_distances_argmin_min(z, centers, metric="sqeuclidean")[1].mean())
+    return float(_gaps(z, centers).mean())
+
+
+def inertia(z, centers):
+    """Sum of squared distances of the rows of z to the nearest centre."""
+    return float(_gaps(z, centers).sum(dtype=np.float64))
 
 
 def fitted_head(head):
@@ -559,13 +576,14 @@ def fitted_head(head):
     return {k: v.cpu().numpy() if torch.is_tensor(v) else v for k, v in head.items()}
 
 
-# Of a row of the net's history; the loss comes first.
-_NO_TERMS = ("batches", "epoch", "train_loss", "kept_epoch")
+# Of a row of the net's history, of which callbacks are told more; the loss comes first.
+_NO_TERMS = ("batches", "epoch", "train_loss", "kept_epoch", "train_batch_count", "dur")
 
 
 def _history(epochs):
     """Turn the net's rows into lists per term; the loss comes first."""
-    names = dict.fromkeys(name for row in epochs for name in row if name not in _NO_TERMS)
+    names = dict.fromkeys(name for row in epochs for name in row)
+    names = [name for name in names if name not in _NO_TERMS and not name.endswith("_best")]
     history = {"loss": [row["train_loss"] for row in epochs if "train_loss" in row]}
     return history | {name: [row[name] for row in epochs if name in row] for name in names}
 

@@ -18,7 +18,7 @@ from sklearn_deepcluster._engine import (
 )
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster import _kmeans_layer, _tell
-from sklearn_deepcluster.cluster._base import BaseDeepClusterer, fitted_head
+from sklearn_deepcluster.cluster._base import BaseDeepClusterer, fitted_head, inertia
 from sklearn_deepcluster.cluster._network import PassThrough
 from sklearn_deepcluster.cluster._softmax import softmax_log_proba
 from sklearn_deepcluster.cluster._start import NAMES, SEEDINGS
@@ -344,6 +344,8 @@ class KMeansNet(BaseDeepClusterer):
                 head, self.alpha_, trainer, embedded, seed=seed, stage=stage
             )
         here = {name: value.to(rows.device) for name, value in head.items()}
-        labels = self._assign_rows(module, here, rows)[0]
-        self._become(self._fitted_state() | fitted_head(head) | {"labels_": labels})
+        labels, z = self._assign_rows(module, here, rows)
+        state = self._fitted_state() | fitted_head(head)
+        of_these = {"labels_": labels, "inertia_": inertia(z, state["cluster_centers_"])}
+        self._become(state | of_these)
         return self

@@ -26,10 +26,12 @@ from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEs
 from sklearn_deepcluster.losses import ReconstructionLoss
 from sklearn_deepcluster.nn import Dropout, MaskingNoise, stages
 from sklearn_deepcluster.representation._held_out import (
+    HeldOutLoss,
     LeastHeldOutError,
     batches_of,
     hold_out,
     reconstruction_errors,
+    watched,
 )
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 
@@ -168,7 +170,9 @@ class BaseRepresentation(TorchEstimator):
     def _fit_samples(self, samples, resume=False):
         """Train on samples; return the fitted state, name -> value."""
         stream = random_stream(self.random_state)
-        trainer = self._trainer(global_rng=self._draws_globally())
+        trainer = self._trainer(
+            global_rng=self._draws_globally(), held_out=self._holds_out(samples)
+        )
         seed = draw_seed(stream)
         if resume:
             state = self._fitted_state()
@@ -222,6 +226,10 @@ class BaseRepresentation(TorchEstimator):
     def _split(self, n_samples, seed):
         """Hook: rows to learn from and rows held out, or None, None; see `hold_out`."""
         return None, None
+
+    def _holds_out(self, samples):
+        """Whether some samples are not learned from."""
+        return self._split(len(samples), seed=0)[1] is not None
 
     def _pretrain(self, module, rows, trainer, seed, split):
         """Hook: what comes before the training of the whole; returns its history."""
@@ -323,6 +331,7 @@ class BaseAutoencoder(BaseRepresentation):
                 epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
                 batches=batches_of(split[0]),
                 noise=True,
+                **watched(rows, split[1], HeldOutLoss),
             )
         return history
 
@@ -331,10 +340,7 @@ class BaseAutoencoder(BaseRepresentation):
         learned, held = split
         n_learned = len(rows) if learned is None else len(learned)
         epochs = n_epochs(n_learned, self.batch_size, self.max_epochs, self.min_steps)
-        schedule = []
-        if held is not None:
-            part = rows.like(np.asarray(rows.X[held.numpy()]))
-            schedule.append(LeastHeldOutError(part, epochs))
+        least = functools.partial(LeastHeldOutError, epochs=epochs)
         history = trainer.train(
             module,
             self._loss(),
@@ -344,7 +350,7 @@ class BaseAutoencoder(BaseRepresentation):
             epochs=epochs,
             batches=batches_of(learned),
             noise=True,
-            schedule=schedule,
+            **watched(rows, held, least),
         )
         return history, {}
 

@@ -3,9 +3,18 @@
 import functools
 import math
 
+import numpy as np
 import torch
 
-from sklearn_deepcluster._engine import Batches, BestEpoch, generator, map_blocks
+from sklearn_deepcluster._engine import (
+    Batches,
+    BestEpoch,
+    Callback,
+    Chosen,
+    Step,
+    generator,
+    map_blocks,
+)
 
 # With fewer held out their error says nothing; more say no more.
 _LEAST, _MOST = 10, 2000
@@ -34,6 +43,14 @@ def batches_of(learned):
     return functools.partial(Batches, chosen=learned)
 
 
+def watched(rows, held, look):
+    """Options of a training for the rows held out, if any, which `look` makes a callback of."""
+    if held is None:
+        return {}
+    part = rows.like(np.asarray(rows.X[held.numpy()]))
+    return {"schedule": [look(part)], "held": Chosen(rows, held)}
+
+
 def reconstruction_errors(module, rows):
     """Mean squared error of each row, Tensor (n,)."""
     return map_blocks(lambda block: (module(block)[1] - block).square().mean(1), rows)
@@ -55,11 +72,38 @@ class LeastHeldOutError(BestEpoch):
         self.rows = rows
         self.epochs = epochs
 
-    def measure(self, net, batches):
+    def measure(self, net):
         """Return the mean squared error; every epoch, or as often as there were ten steps."""
-        epoch = len(net.history)
-        if epoch % max(1, _STEPS // len(batches)) and epoch < self.epochs:
+        epoch, steps = len(net.history), net.history[-1]["train_batch_count"]
+        asked = epoch % max(1, _STEPS // steps) == 0 or epoch >= self.epochs
+        if not (asked or net.observed):
             return None
         error = float(reconstruction_errors(net.module_.eval(), self.rows).double().mean())
+        net.record_best("valid_loss", error)  # by this name callbacks ask for it, in every epoch
+        if not asked:
+            return None
         net.history.record("validation_loss", error)
         return error
+
+
+class HeldOutLoss(Callback):
+    """Record the loss of the rows held out as ``valid_loss``, if a callback may ask.
+
+    Parameters
+    ----------
+    rows : Rows
+        Those held out.
+    """
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def on_epoch_end(self, net, **kwargs):
+        if not net.observed:
+            return
+        net.module_.eval()
+
+        def loss(block):
+            return net.criterion_(Step(net.infer(block), block))["loss"].expand(len(block))
+
+        net.record_best("valid_loss", float(map_blocks(loss, self.rows).double().mean()))

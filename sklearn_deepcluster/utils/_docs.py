@@ -122,6 +122,7 @@ _LAST = (
     "kept_epoch_",
     "center_",
     "scale_",
+    "inertia_",
     "embedding_variance_",
     "n_components_",
     "sample_shape_",

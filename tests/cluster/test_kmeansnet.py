@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from torch.autograd import gradcheck
 
 from sklearn_deepcluster import DEC, Autoencoder, KMeansNet, load_model, save_model
@@ -535,6 +535,8 @@ def test_later_calls_move_the_layer_alone(params, frozen, blobs):
     again = model.partial_fit(X[100:])
     assert again is model
     np.testing.assert_array_equal(model.labels_, model.predict(X[100:]))
+    gaps = pairwise_distances(model.transform(X[100:]), model.cluster_centers_).min(axis=1)
+    assert model.inertia_ == pytest.approx((gaps**2).sum(), rel=1e-4)
     np.testing.assert_array_equal(model.transform(X), old.transform(X))
     assert not np.array_equal(model.coef_, old.coef_)
     for name in ("history_", "loss_", "n_iter_", "alpha_", "embedding_variance_", "scale_"):

@@ -5,9 +5,10 @@ import copy
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from tests._instances import (
+    CLUSTERERS,
     N_CLUSTERS,
     N_SAMPLES,
     ON_TOP,
@@ -138,3 +139,12 @@ def test_a_representation_need_not_be_trained(name):
     assert one.history_ == {"loss": []} and one.n_iter_ == one.kept_epoch_ == 0
     assert np.isnan(one.loss_) and np.isfinite(one.transform(X)).all()
     np.testing.assert_array_equal(one.transform(X), other.transform(X))
+
+
+@pytest.mark.parametrize("name", CLUSTERERS)
+def test_inertia_is_the_sum_of_squared_distances_to_the_nearest_centre(name):
+    X, _ = blobs()
+    estimator = fitted(name)
+    gaps = pairwise_distances(estimator.transform(X), estimator.cluster_centers_).min(axis=1)
+    assert type(estimator.inertia_) is float
+    assert estimator.inertia_ == pytest.approx(np.square(gaps, dtype=np.float64).sum(), rel=1e-4)
