@@ -115,6 +115,9 @@ class TorchEstimator(
         Names of the features, where X had names.
     """
 
+    # Whether X may be sparse: networks that read rows of numbers get them in dense batches.
+    _takes_sparse = True
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         complete_docstring(cls)
@@ -198,6 +201,7 @@ class TorchEstimator(
         tags = super().__sklearn_tags__()
         # float64 input gives float32 output: the network computes in float32.
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.sparse = self._takes_sparse
         return tags
 
     def __getstate__(self):

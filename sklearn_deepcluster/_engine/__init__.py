@@ -3,6 +3,7 @@
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
 from sklearn_deepcluster._engine._blocks import map_blocks
+from sklearn_deepcluster._engine._dense import dense_rows
 from sklearn_deepcluster._engine._device import (
     inference_device,
     ordinary_tensors,
@@ -42,6 +43,7 @@ __all__ = [
     "Standard",
     "Step",
     "Trainer",
+    "dense_rows",
     "draw_seed",
     "generator",
     "in_rounds",

@@ -23,6 +23,7 @@ What the author of a method has to know; all else is private to the base:
 
 import copy
 import dataclasses
+import math
 import numbers
 import os
 
@@ -47,7 +48,12 @@ from sklearn_deepcluster._engine import (
 )
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
-from sklearn_deepcluster.cluster._network import First, network_of, reads_sequences
+from sklearn_deepcluster.cluster._network import (
+    First,
+    network_of,
+    reads_sequences,
+    takes_sparse,
+)
 from sklearn_deepcluster.cluster._start import NAMES, RAW_BYTES, Start, cluster_means
 from sklearn_deepcluster.cluster._task import Given, Run, Task
 from sklearn_deepcluster.losses import squared_distances
@@ -208,6 +214,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         tags = super().__sklearn_tags__()
         # ClusterMixin empties it.
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.sparse = self._takes_sparse and takes_sparse(self)
         return tags
 
     def set_params(self, **params):
@@ -352,7 +359,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             head=self._head(trainer.device) if given.resumed else None,
             sample_shape=samples.sample_shape,
         )
-        if 4 * given.samples.X.size <= RAW_BYTES:
+        if 4 * math.prod(given.samples.X.shape) <= RAW_BYTES:
             task.start.raw_rows = task.raw_rows
         outcome = self._optimize(task)
         return self._finished(given, first, task, outcome)

@@ -31,12 +31,14 @@ import math
 import numbers
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_deepcluster._engine import Standard, learn_standard
+from sklearn_deepcluster._engine import CHUNK_ROWS, Standard, learn_standard
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._agglomeration import (
@@ -48,6 +50,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     merged,
     regrouped,
     rows_of,
+    unsigned_zeros,
     weights_of,
 )
 from sklearn_deepcluster.cluster._graph_choices import choose_metric, choose_neighbors
@@ -215,6 +218,11 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         self.algorithm = algorithm
         self.n_jobs = n_jobs
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Cluster X.
@@ -237,8 +245,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         ValueError
             If X or a parameter is not valid.
         """
-        check_algorithm(self.algorithm)
         samples = read(self, X, reset=True)
+        check_algorithm(self.algorithm, samples.X)
         n = len(samples)
         if n < self.n_clusters:
             raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
@@ -336,8 +344,16 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             A training sample has its own cluster, so on the training data it is ``labels_``.
         """
         check_is_fitted(self, "labels_")
-        standard = Standard(self.center_, self.scale_)
-        X = rows_of(read(self, X, reset=False).X, standard, self.metric_)
+        X = read(self, X, reset=False).X
+        if issparse(self._X):
+            X = csr_array(X)
+        elif issparse(X):
+            parts = gen_batches(X.shape[0], CHUNK_ROWS)
+            return np.concatenate([self._predict(X[part].toarray()) for part in parts])
+        return self._predict(X)
+
+    def _predict(self, X):
+        X = rows_of(X, Standard(self.center_, self.scale_), self.metric_)
         neighbors = self._search.kneighbors(X, return_distance=False)
         distances = distances_to_neighbors(X, self._X, neighbors)
         # Relative to the nearest: far from the data all weights would vanish.
@@ -346,10 +362,10 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         known = nearest[:, 0] == 0
         weights[known] = distances[known] == 0
         labels = self._labels[neighbors]
-        found = np.empty(len(X), dtype=np.int64)
+        found = np.empty(len(labels), dtype=np.int64)
         count = int(self._labels.max()) + 1
         step = max(1, BLOCK_VALUES // count)
-        for start in range(0, len(X), step):
+        for start in range(0, len(labels), step):
             part = slice(start, start + step)
             votes = np.zeros((len(labels[part]), count))
             np.add.at(votes, (np.arange(len(votes))[:, None], labels[part]), weights[part])
@@ -358,10 +374,14 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
 
 def _standard_of(X):
-    """A centre, and a scale that is a power of two: it rounds nothing, so ties stay ties."""
-    rows = np.asarray(X) + 0
+    """A centre, and a scale that is a power of two: it rounds nothing, so ties stay ties.
+
+    Sparse rows keep their zeros: a centre changes no distance between rows.
+    """
+    rows = unsigned_zeros(X)
     # Sums in an order that depends on the values alone.
-    standard = learn_standard(rows[canonical_order(rows)])
+    center = None if issparse(X) else "auto"
+    standard = learn_standard(rows[canonical_order(rows)], center=center)
     return Standard(standard.center, 2.0 ** round(math.log2(standard.scale)))
 
 

@@ -10,6 +10,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     merged,
     regrouped,
     rows_of,
+    unsigned_zeros,
 )
 from sklearn_deepcluster.cluster._moves import modularity, shared_edges
 from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES
@@ -46,7 +47,7 @@ def choose_neighbors(X, n_clusters):
 
     Parameters
     ----------
-    X : float32 ndarray of shape (n, d)
+    X : float32 ndarray or csr_array of shape (n, d)
         In canonical order.
     n_clusters : int
 
@@ -54,7 +55,7 @@ def choose_neighbors(X, n_clusters):
     -------
     n_neighbors : int
     """
-    n = len(X)
+    n = X.shape[0]
     first = count_neighbors(n, n_clusters)
     n_part = round(_PART * n)
     counts = [first, *(c for c in _MORE_NEIGHBORS if _MORE * first <= c < n_part)]
@@ -98,16 +99,17 @@ def _partition(X, neighbors, n_clusters):
 
 def choose_metric(X, standard, n_clusters):
     """ "cosine" where the clusters of a sample are clearly more modular by it, or "euclidean"."""
-    rows = np.asarray(X) + 0
-    rows = rows[canonical_order(rows)[:: -(-len(rows) // _METRIC_ROWS)]]
-    metrics = metrics_for(rows.shape[1])
-    if len(metrics) == 1 or len(rows) < max(2, n_clusters):
+    rows = unsigned_zeros(X)
+    rows = rows[canonical_order(rows)[:: -(-X.shape[0] // _METRIC_ROWS)]]
+    n, d = rows.shape
+    metrics = metrics_for(d)
+    if len(metrics) == 1 or n < max(2, n_clusters):
         return metrics[0]
     reached = {}
     for metric in metrics:
         sample = rows_of(rows, standard, metric)
         sample = sample[canonical_order(sample)]
-        count = count_neighbors(len(sample), n_clusters)
+        count = count_neighbors(n, n_clusters)
         labels, edges = _partition(sample, _neighbors(sample, count), n_clusters)
         reached[metric] = modularity(edges, labels)
     return clearest_metric(reached, n_clusters)

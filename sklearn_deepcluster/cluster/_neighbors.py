@@ -4,6 +4,7 @@ import importlib.util
 
 import numpy as np
 from joblib import effective_n_jobs
+from scipy.sparse import issparse
 
 from sklearn_deepcluster.utils._warnings import warn_user
 
@@ -21,14 +22,21 @@ def has_approximate_search():
     return importlib.util.find_spec("faiss") is not None
 
 
-def check_algorithm(algorithm):
-    """Refuse what needs a package that is not installed.
+def check_algorithm(algorithm, X):
+    """Refuse what needs a package that is not installed, or other rows.
 
     Raises
     ------
     ImportError
         If `algorithm` is "approximate" without faiss.
+    ValueError
+        If it is with sparse X.
     """
+    if algorithm == "approximate" and issparse(X):
+        raise ValueError(
+            "algorithm='approximate' takes no sparse X: its neighbours are searched exactly, by "
+            "algorithm='auto' or 'exact'."
+        )
     if algorithm == "approximate" and not has_approximate_search():
         raise ImportError(
             "algorithm='approximate' needs faiss: pip install 'sklearn-deepcluster[neighbors]'."
@@ -42,7 +50,7 @@ def nearest_neighbors(search, X, algorithm):
     ----------
     search : NearestNeighbors
         Fitted on X; its number of neighbours and jobs count for both algorithms.
-    X : ndarray of shape (n, d)
+    X : ndarray or csr_array of shape (n, d)
     algorithm : {"auto", "exact", "approximate"}
 
     Returns
@@ -56,14 +64,17 @@ def nearest_neighbors(search, X, algorithm):
 
 def is_approximate(X, algorithm):
     """Whether the neighbours of these rows are searched approximately."""
-    if algorithm != "auto" or len(X) <= MANY_ROWS or X.shape[1] <= FEW_FEATURES:
+    n, d = X.shape
+    if algorithm != "auto" or n <= MANY_ROWS or d <= FEW_FEATURES:
         return algorithm == "approximate"
-    if has_approximate_search():
+    if has_approximate_search() and not issparse(X):
         return True
-    if len(X) > SLOW_ROWS:
+    if n > SLOW_ROWS:
+        way = "pip install 'sklearn-deepcluster[neighbors]' for an approximate search"
+        if issparse(X):
+            way = "TruncatedSVD makes dense rows of them, for which there is an approximate search"
         warn_user(
-            f"The neighbours of {len(X)} rows are searched exactly, which takes long: pip install "
-            "'sklearn-deepcluster[neighbors]' for an approximate search.",
+            f"The neighbours of {n} rows are searched exactly, which takes long: {way}.",
             UserWarning,
         )
     return False

@@ -333,8 +333,7 @@ class BaseAutoencoder(BaseRepresentation):
         epochs = n_epochs(n_learned, self.batch_size, self.max_epochs, self.min_steps)
         schedule = []
         if held is not None:
-            part = rows.like(np.asarray(rows.X[held.numpy()]))
-            schedule.append(LeastHeldOutError(part, epochs))
+            schedule.append(LeastHeldOutError(rows.some(held), epochs))
         history = trainer.train(
             module,
             self._loss(),
