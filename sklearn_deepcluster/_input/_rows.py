@@ -56,9 +56,11 @@ def read_container(estimator, X, *, reset, finite=True):
 def distinct_entries(X):
     """A CSR matrix as array: sorted, each entry once and no zero, so equal rows are stored alike.
 
-    Memory is shared with X where it is so already.
+    Memory is shared with X where it is so already, and its indices have 32 bits if they can.
     """
-    X = csr_array((X.data, X.indices, X.indptr), shape=X.shape)
+    index = np.int32 if max(X.nnz, *X.shape) <= np.iinfo(np.int32).max else np.int64
+    places = (part.astype(index, copy=False) for part in (X.indices, X.indptr))
+    X = csr_array((X.data, *places), shape=X.shape)
     if X.has_canonical_format and X.data.all():
         return X
     X = X.copy()

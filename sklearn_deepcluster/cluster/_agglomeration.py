@@ -74,7 +74,7 @@ def unsigned_zeros(X):
 
 
 def rows_of(X, standard, metric):
-    """Rows as float32, with unsigned zeros; sparse ones stay so, without their centre."""
+    """Rows as float32, with unsigned zeros; sparse ones stay so."""
     if issparse(X):
         return _sparse_rows_of(X, standard, metric)
     if metric == "euclidean":
@@ -90,7 +90,8 @@ def rows_of(X, standard, metric):
 
 def _sparse_rows_of(X, standard, metric):
     rows = csr_array((X.data.astype(np.float64), X.indices, X.indptr), shape=X.shape)
-    if metric == "euclidean":  # a centre would make them dense, and changes no distance
+    if metric == "euclidean":
+        rows = _without_center(rows, standard.row(X.shape[1]))
         rows.data /= standard.scale
     else:
         rows.data /= np.repeat(abs(rows).max(axis=1).toarray(), np.diff(rows.indptr))
@@ -100,6 +101,20 @@ def _sparse_rows_of(X, standard, metric):
     if np.isinf(rows.data).any():
         raise ValueError(TOO_LARGE)
     return distinct_entries(rows)  # some may have become zero
+
+
+def _without_center(rows, center):
+    """Sparse rows less a centre; of a background of zeros few features have one.
+
+    They are those in which no row is zero, so what is subtracted leaves the rows sparse.
+    """
+    if center is None:
+        return rows
+    n, (columns,) = len(rows.indptr) - 1, center.nonzero()
+    ends = np.arange(0, n * len(columns) + 1, len(columns))
+    return rows - csr_array(
+        (np.tile(center[columns], n), np.tile(columns, n), ends), shape=rows.shape
+    )
 
 
 def weights_of(distances, width):

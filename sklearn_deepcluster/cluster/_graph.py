@@ -374,14 +374,10 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
 
 def _standard_of(X):
-    """A centre, and a scale that is a power of two: it rounds nothing, so ties stay ties.
-
-    Sparse rows keep their zeros: a centre changes no distance between rows.
-    """
+    """A centre, and a scale that is a power of two: it rounds nothing, so ties stay ties."""
     rows = unsigned_zeros(X)
     # Sums in an order that depends on the values alone.
-    center = None if issparse(X) else "auto"
-    standard = learn_standard(rows[canonical_order(rows)], center=center)
+    standard = learn_standard(rows[canonical_order(rows)])
     return Standard(standard.center, 2.0 ** round(math.log2(standard.scale)))
 
 
