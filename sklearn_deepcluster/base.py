@@ -182,7 +182,7 @@ class TorchEstimator(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------

@@ -9,6 +9,8 @@ What the author of a method has to know; all else is private to the base:
     The network where that parameter is None.
 ``_keeps_decoder``
     Whether the decoder is trained along and serves ``inverse_transform``.
+``_takes_sparse``
+    Whether X may be sparse where the network takes it; rows come in dense batches and blocks.
 ``_check(given)``
     Checks of this method, before any training; returns what it uses of y. See ``Given``.
 ``_adapt(module, settings, rng)``
@@ -255,7 +257,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             Training data; (n_samples, height, width) and
             (n_samples, channels, height, width) are flattened.
 
@@ -271,6 +273,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         ------
         ValueError
             If X or a parameter is not valid; before any training.
+        TypeError
+            If X is sparse and the network is not fully connected; KNet takes no sparse X at all.
         FloatingPointError
             If the training of every run diverges.
         """
@@ -442,7 +446,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------
@@ -457,7 +461,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------
@@ -516,7 +520,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         y : Ignored
 

@@ -34,7 +34,6 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
@@ -55,7 +54,12 @@ from sklearn_deepcluster.cluster._agglomeration import (
 )
 from sklearn_deepcluster.cluster._graph_choices import choose_metric, choose_neighbors
 from sklearn_deepcluster.cluster._moves import modularity, shared_edges
-from sklearn_deepcluster.cluster._neighbors import check_algorithm, nearest_neighbors
+from sklearn_deepcluster.cluster._neighbors import (
+    check_algorithm,
+    exact_neighbors,
+    nearest_neighbors,
+    search_in,
+)
 from sklearn_deepcluster.utils._pickles import VersionedPickle
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from sklearn_deepcluster.utils._warnings import warn_user
@@ -112,7 +116,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     algorithm : {"auto", "exact", "approximate"}, default="auto"
         Search of the neighbours in ``fit``. "approximate" needs the package faiss
         (``pip install "sklearn-deepcluster[neighbors]"``) and finds nearly all; "auto" is that
-        above 20,000 samples of more than 15 features where the package is installed.
+        above 20,000 samples of more than 15 features where the package is installed. Of sparse X
+        neighbours are searched exactly.
 
     n_jobs : int, default=None
         Jobs of the neighbour search.
@@ -161,6 +166,9 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     Notes
     -----
     The result does not depend on the order of the rows.
+
+    Sparse X stays sparse, and has the clusters of dense X, but for the choice between neighbours at
+    exactly the same distance.
 
     References
     ----------
@@ -229,7 +237,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             Training data; image arrays are flattened.
 
         y : Ignored
@@ -243,7 +251,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is not valid.
+            If X or a parameter is not valid, or X is sparse and the search approximate.
         """
         samples = read(self, X, reset=True)
         check_algorithm(self.algorithm, samples.X)
@@ -262,7 +270,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         if n_neighbors == "auto":
             n_neighbors = choose_neighbors(X, self.n_clusters)
         n_neighbors = min(n_neighbors, max(1, n - 1))
-        search = NearestNeighbors(n_neighbors=n_neighbors, n_jobs=self.n_jobs).fit(X)
+        search = search_in(X, n_neighbors, self.n_jobs)
         learned = {"labels": np.zeros(n, dtype=np.int64), "n_leaves_": 1}
         learned |= {"kernel_width_": 0.0, "modularity_": 0.0}
         if n > 1:
@@ -336,7 +344,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------
@@ -354,7 +362,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
     def _predict(self, X):
         X = rows_of(X, Standard(self.center_, self.scale_), self.metric_)
-        neighbors = self._search.kneighbors(X, return_distance=False)
+        neighbors = exact_neighbors(self._search, X)
         distances = distances_to_neighbors(X, self._X, neighbors)
         # Relative to the nearest: far from the data all weights would vanish.
         nearest = distances.min(axis=1, keepdims=True)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
-from sklearn.neighbors import NearestNeighbors
 
 from sklearn_deepcluster.cluster._agglomeration import (
     canonical_order,
@@ -13,7 +12,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     unsigned_zeros,
 )
 from sklearn_deepcluster.cluster._moves import modularity, shared_edges
-from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES
+from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES, exact_neighbors, search_in
 
 # "auto" neighbours: an eighth of the rows of a cluster of average size, within these bounds.
 _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
@@ -87,7 +86,7 @@ def choose_neighbors(X, n_clusters):
 
 
 def _neighbors(X, count):
-    return NearestNeighbors(n_neighbors=count).fit(X).kneighbors(return_distance=False)
+    return exact_neighbors(search_in(X, count), X, own=True)
 
 
 def _partition(X, neighbors, n_clusters):

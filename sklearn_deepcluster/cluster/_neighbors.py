@@ -4,7 +4,9 @@ import importlib.util
 
 import numpy as np
 from joblib import effective_n_jobs
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
+from sklearn import config_context, get_config
+from sklearn.neighbors import NearestNeighbors
 
 from sklearn_deepcluster.utils._warnings import warn_user
 
@@ -13,6 +15,8 @@ from sklearn_deepcluster.utils._warnings import warn_user
 MANY_ROWS, FEW_FEATURES = 20_000, 15
 # Links of a row, and how many candidates are followed: nearly all neighbours of digits are true.
 _LINKS, _BREADTH = 16, 40
+# Distances of sparse rows that are held at a time.
+_MEGABYTES = 256
 # Above so many an exact search takes hours, which is said.
 SLOW_ROWS = 200_000
 
@@ -43,6 +47,32 @@ def check_algorithm(algorithm, X):
         )
 
 
+def search_in(X, n_neighbors, n_jobs=None):
+    """The exact search among the rows of X, ndarray or csr_array."""
+    return NearestNeighbors(n_neighbors=n_neighbors, n_jobs=n_jobs).fit(searched(X))
+
+
+def searched(X):
+    """Rows as they are searched: of sparse float32 scikit-learn would round the distances."""
+    if not issparse(X):
+        return X
+    return csr_array((X.data.astype(np.float64), X.indices, X.indptr), shape=X.shape)
+
+
+def exact_neighbors(search, X, own=False):
+    """Indices of the nearest of the rows of the search to each row of X.
+
+    With `own` X are these rows, and none is its own neighbour.
+    """
+    asked = None if own else searched(X)
+    if not issparse(X):
+        return search.kneighbors(asked, return_distance=False)
+    # Distances of sparse rows are computed for as many rows at a time as this allows.
+    megabytes = min(_MEGABYTES, get_config()["working_memory"])
+    with config_context(working_memory=megabytes):
+        return search.kneighbors(asked, return_distance=False)
+
+
 def nearest_neighbors(search, X, algorithm):
     """Indices of the nearest neighbours of each row among the others.
 
@@ -59,7 +89,7 @@ def nearest_neighbors(search, X, algorithm):
     """
     if is_approximate(X, algorithm):
         return _by_links(X, search.n_neighbors, search.n_jobs)
-    return search.kneighbors(return_distance=False)
+    return exact_neighbors(search, X, own=True)
 
 
 def is_approximate(X, algorithm):

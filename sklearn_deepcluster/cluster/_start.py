@@ -179,7 +179,7 @@ def best_kmeans(z, n_clusters, seed):
 
     Parameters
     ----------
-    z : ndarray of shape (n, e)
+    z : ndarray or csr_array of shape (n, e)
     n_clusters : int
     seed : int
 
@@ -197,10 +197,11 @@ def best_kmeans(z, n_clusters, seed):
         runs.append(run)
     runs.sort(key=lambda run: run.inertia_)
     near = [run for run in runs if run.inertia_ <= (1 + _NEAR_LEAST) * runs[0].inertia_]
-    n_told = min(len(z), _TOLD_ROWS)
+    n = z.shape[0]
+    n_told = min(n, _TOLD_ROWS)
     if len(near) == 1 or n_clusters == 1 or n_told <= n_clusters:
         return runs[0]
-    told = np.sort(random.permutation(len(z))[:n_told])
+    told = np.sort(random.permutation(n)[:n_told])
     edges = neighbor_edges(z[told], min(_TOLD_BY, n_told - 1))
     return max(near, key=lambda run: modularity(edges, run.labels_[told]))
 
