@@ -116,6 +116,9 @@ class TorchEstimator(
         Names of the features, where X had names.
     """
 
+    # Whether X may be sparse: networks that read rows of numbers get them in dense batches.
+    _takes_sparse = True
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         complete_docstring(cls)
@@ -180,7 +183,7 @@ class TorchEstimator(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------
@@ -199,6 +202,7 @@ class TorchEstimator(
         tags = super().__sklearn_tags__()
         # float64 input gives float32 output: the network computes in float32.
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.sparse = self._takes_sparse
         return tags
 
     def __sklearn_clone__(self):

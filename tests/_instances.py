@@ -135,6 +135,18 @@ DESCRIPTIONS = dict(all_descriptions())
 
 # Their tiny instances read rows as sequences: images would be sequences of several features.
 SEQUENTIAL = ["RDDC", "RDTKC"]
+# They take no sparse X: the network of their tiny instances is convolutional or recurrent, or they
+# look at all rows at once.
+DENSE_ONLY = [
+    "ContextPredictor",
+    "ConvAutoencoder",
+    "DCEC",
+    "DTKC",
+    "FuzzyCMeans",
+    "KNet",
+    "LandmarkSpectralClustering",
+    *SEQUENTIAL,
+]
 # Those that can start from a trained representation: of sequences there is none.
 PRETRAINED = [name for name in CLUSTERERS if name not in SEQUENTIAL]
 # Trained end to end by a loss of clusters: their weights are those of the best epoch, `init` takes

@@ -4,6 +4,7 @@ from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
 from sklearn_deepcluster._engine._blocks import map_blocks
 from sklearn_deepcluster._engine._callbacks import duplicate
+from sklearn_deepcluster._engine._dense import dense_rows
 from sklearn_deepcluster._engine._device import (
     inference_device,
     ordinary_tensors,
@@ -45,6 +46,7 @@ __all__ = [
     "Standard",
     "Step",
     "Trainer",
+    "dense_rows",
     "draw_seed",
     "duplicate",
     "generator",

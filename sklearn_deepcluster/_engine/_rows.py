@@ -1,12 +1,15 @@
 """Rows of X as float32 tensors: batches for training, fixed blocks for inference."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array, issparse
 from torch.utils.data import Dataset
 
+from sklearn_deepcluster._engine._dense import dense_rows
 from sklearn_deepcluster._engine._standard import TOO_LARGE, Standard
 
 # Rows are shuffled within windows of this many bytes (as float32): data below it is shuffled as a
@@ -21,9 +24,10 @@ class Rows:
 
     Parameters
     ----------
-    X : ndarray or memmap of shape (n_samples, n_features)
+    X : ndarray, memmap or csr_array of shape (n_samples, n_features)
         Any real dtype. It is not modified, nor copied but for batches: on a GPU once where it takes
-        at most half of the free memory, and where it has a centre and is small, as float32.
+        at most half of the free memory, and where it has a centre and is small, as float32. Of
+        sparse X batches and blocks alone are made dense.
 
     standard : Standard, default=Standard()
         What is subtracted from each row, in float64, and the divisor.
@@ -43,14 +47,15 @@ class Rows:
         self._resident = None
         # A batch in float64 costs as much as a step of a small network: of data in memory that are
         # not large, what training gets is kept.
-        small = 4 * X.size <= WINDOW_BYTES and not isinstance(X, np.memmap)
+        n_bytes = 4 * math.prod(X.shape)
+        small = n_bytes <= WINDOW_BYTES and not (isinstance(X, np.memmap) or issparse(X))
         self._may_keep = small and not self._plain and self.device.type == "cpu"
         self._kept = None
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and not issparse(X):
             free, _ = torch.cuda.mem_get_info(self.device)
-            if 4 * X.size <= free // 2:
+            if n_bytes <= free // 2:
                 chunks = np.array_split(np.arange(len(X)), -(-len(X) // CHUNK_ROWS))
-                self._resident = torch.cat([self._tensor(X[c[0] : c[-1] + 1]) for c in chunks])
+                self._resident = torch.cat([self._tensor(slice(c[0], c[-1] + 1)) for c in chunks])
 
     def __len__(self):
         return self.X.shape[0]
@@ -63,9 +68,20 @@ class Rows:
         """Other rows in the same unit and place."""
         return Rows(X, standard=self.standard, device=self.device)
 
-    def _tensor(self, part):
-        # `part` may be a read-only view; a copy, so that torch never sees foreign memory.
-        return self._standardized(np.array(part))
+    def some(self, index):
+        """These rows alone, a 1-D int64 tensor on the CPU, in the same unit and place."""
+        X = self.X[index.numpy()]
+        return self.like(X if issparse(X) else np.asarray(X))
+
+    def without_center(self):
+        """Sparse rows in the unit of the network but for the centre, csr_array of float32."""
+        unit = Rows(self.X, standard=Standard(scale=self.standard.scale))
+        values = unit._standardized(np.array(self.X.data)).numpy()
+        return csr_array((values, self.X.indices, self.X.indptr), shape=self.X.shape)
+
+    def _tensor(self, where):
+        # A slice may be a read-only view; a copy, so that torch never sees foreign memory.
+        return self._standardized(_own_rows(self.X, where))
 
     def _standardized(self, part):
         """`part`, an array of its own, as tensor in the unit of the network."""
@@ -92,7 +108,7 @@ class Rows:
             self._kept = torch.cat([block for _, block in self.blocks((CHUNK_ROWS,))])[: len(self)]
         if self._kept is not None:
             return self._kept.index_select(0, index).to(self.device)
-        return self._standardized(np.take(self.X, index.numpy(), axis=0))
+        return self._standardized(_own_rows(self.X, index.numpy()))
 
     def blocks(self, sizes):
         """Yield (slice, tensor): consecutive rows in blocks of these sizes alone.
@@ -110,11 +126,18 @@ class Rows:
             if self._resident is not None:
                 block = self._resident[start:stop]
             else:
-                block = self._tensor(self.X[start:stop])
+                block = self._tensor(slice(start, stop))
             if stop - start < size:
                 block = torch.cat([block, block.new_zeros(size - len(block), self.n_features)])
             yield slice(start, stop), block
             start = stop
+
+
+def _own_rows(X, which):
+    """These rows as an array that shares no memory with X."""
+    if issparse(X):
+        return dense_rows(X, which)
+    return np.array(X[which]) if isinstance(which, slice) else np.take(X, which, axis=0)
 
 
 class Chosen(Dataset):

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from sklearn_deepcluster._engine._dense import dense_rows
 from sklearn_deepcluster.utils._warnings import warn_user
 
 TOO_LARGE = "X holds values that are too large for float32 in the learned scale."
@@ -90,8 +91,9 @@ def learn_standard(X, input_shape=None, *, center="auto", scale="auto"):
 
     Parameters
     ----------
-    X : ndarray or memmap of shape (n, d)
-        Flat samples; NaN where sequences end.
+    X : ndarray, memmap or csr_array of shape (n, d)
+        Flat samples; NaN where sequences end. Sparse ones are looked through as they would be
+        dense, a piece at a time.
     input_shape : tuple of int or None, default=None
         What the network makes of a row: images (c, h, w), sequences (-1, features), None nothing.
     center : {"auto", "mean"} or None
@@ -179,8 +181,8 @@ def _moments(X, shape):
         split, axes = (-1, 1) if shape is None else (shape[0], -1), (0, 1, 2)
     step = max(1, CHUNK_VALUES // X.shape[1])
     shift, total = 0.0, None
-    for start in range(0, len(X), step):
-        part = np.asarray(X[start : start + step], dtype=np.float64)
+    for start in range(0, X.shape[0], step):
+        part = dense_rows(X, slice(start, start + step)).astype(np.float64, copy=False)
         part = part.reshape(len(part), *split).transpose(axes)
         if total is None:
             # Sums of values far from zero would lose what tells them apart.
@@ -219,13 +221,18 @@ def _norm(v):
 
 def _background(X):
     """The value that makes a large share of all values, or None."""
-    rows = np.linspace(0, len(X) - 1, min(len(X), max(1, SAMPLE_VALUES // X.shape[1])))
-    values = np.asarray(X[rows.astype(int)]).ravel()
+    values = _spread_rows(X, max(1, SAMPLE_VALUES // X.shape[1])).ravel()
     if values.dtype.kind == "f":
         values = values[~np.isnan(values)]
     found, times = np.unique(values, return_counts=True)
     most = times.argmax()
     return float(found[most]) if times[most] >= BACKGROUND_SHARE * len(values) else None
+
+
+def _spread_rows(X, count):
+    """So many rows of X, or all, evenly spread over it."""
+    n = X.shape[0]
+    return dense_rows(X, np.linspace(0, n - 1, min(n, count)).astype(int))
 
 
 def _warn_of_few_rows(moments):
@@ -246,8 +253,7 @@ def _warn_of_few_rows(moments):
 def _warn_of_equal_rows(X, standard):
     if X.dtype == np.float32 or X.dtype.itemsize <= 2:  # what float32 holds is not lost
         return
-    rows = np.linspace(0, len(X) - 1, min(len(X), max(2, CHUNK_VALUES // X.shape[1])))
-    part = np.asarray(X[rows.astype(int)])
+    part = _spread_rows(X, max(2, CHUNK_VALUES // X.shape[1]))
     seen = standard.apply(part)
     before, after = (len({row.tobytes() for row in x + x.dtype.type(0)}) for x in (part, seen))
     if after < before:

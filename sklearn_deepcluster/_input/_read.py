@@ -25,13 +25,14 @@ _ROW_READERS = {
 def read(estimator, X, *, reset, sequential=False, sample_shape=None):
     """Check X and return it as rows; the estimator stays as it is.
 
-    Arrays in C order and memory maps are not copied.
+    Arrays in C order, memory maps and canonical CSR are not copied.
 
     Parameters
     ----------
     estimator : estimator
         Named in errors; with ``reset=False`` X must fit what it was fitted on.
-    X : array-like of shape (n_samples, n_features), image array or sequences
+    X : {array-like, sparse matrix} of shape (n_samples, n_features), image array or sequences
+        Sparse where the tags of the estimator say so.
     reset : bool
         Whether X is to be fitted on.
     sequential : bool, default=False

@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from sklearn.utils import assert_all_finite
+from scipy.sparse import csr_array, issparse
+from sklearn.utils import assert_all_finite, get_tags
 from sklearn.utils.validation import validate_data
 
 # Memory maps are read in chunks of so many rows.
@@ -34,12 +35,39 @@ def read_container(estimator, X, *, reset, finite=True):
     """Rows of what scikit-learn reads: arrays, lists, tables; what it refuses is refused.
 
     Numbers keep their type: what float32 does not hold is lost only once a centre is taken off.
+    Sparse ones stay so where the tags of the estimator say that it takes them.
     """
     if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
         raise ValueError(f"X holds times of type {X.dtype}; numbers are needed, such as seconds.")
-    return validate_data(
-        estimator, X, reset=reset, dtype="numeric", order="C", ensure_all_finite=finite
+    if issparse(X) and X.ndim != 2:
+        raise ValueError(f"Expected 2D array, got a sparse array of shape {X.shape} instead.")
+    rows = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr" if get_tags(estimator).input_tags.sparse else False,
+        dtype="numeric",
+        order="C",
+        ensure_all_finite=finite,
     )
+    return distinct_entries(rows) if issparse(rows) else rows
+
+
+def distinct_entries(X):
+    """A CSR matrix as array: sorted, each entry once and no zero, so equal rows are stored alike.
+
+    Memory is shared with X where it is so already, and its indices have 32 bits if they can.
+    """
+    index = np.int32 if max(X.nnz, *X.shape) <= np.iinfo(np.int32).max else np.int64
+    places = (part.astype(index, copy=False) for part in (X.indices, X.indptr))
+    X = csr_array((X.data, *places), shape=X.shape)
+    if X.has_canonical_format and X.data.all():
+        return X
+    X = X.copy()
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    assert_all_finite(X.data, input_name="X")  # of two numbers the sum may be none
+    return X
 
 
 def read_memmap(estimator, X, *, reset, finite=True):

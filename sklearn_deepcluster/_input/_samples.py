@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.sparse import csr_array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,16 +28,17 @@ class Samples(Form):
 
     Attributes
     ----------
-    X : ndarray of shape (n, d), contiguous, or memmap; of any real dtype
-        Images and sequences are flattened, and sequences padded with NaN to one length.
+    X : ndarray of shape (n, d), contiguous, memmap or csr_array; of any real dtype
+        Images and sequences are flattened, and sequences padded with NaN to one length. Sparse rows
+        have sorted indices, each once, and no stored zeros.
     feature_names : ndarray of str or None
     """
 
-    X: np.ndarray
+    X: np.ndarray | csr_array
     feature_names: np.ndarray | None = None
 
     def __len__(self):
-        return len(self.X)
+        return self.X.shape[0]
 
     @property
     def fitted(self):

@@ -1,13 +1,15 @@
 """Agglomeration on a graph of nearest neighbours: from rows to labels; see :mod:`._graph`."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array, csr_array, issparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.preprocessing import normalize
 
-from sklearn_deepcluster._engine import TOO_LARGE
+from sklearn_deepcluster._engine import TOO_LARGE, dense_rows
+from sklearn_deepcluster._input import distinct_entries
 from sklearn_deepcluster.cluster._merger import Merger
 from sklearn_deepcluster.cluster._moves import improve_modularity
 
@@ -37,7 +39,7 @@ def edges_of(X, neighbors, sigma_scale, n_clusters):
     width = _kernel_width(distances, sigma_scale)
     ends = np.arange(0, neighbors.size + 1, neighbors.shape[1])
     weights = weights_of(distances, width).ravel()
-    graph = csr_array((weights, neighbors.ravel(), ends), shape=(len(X), len(X)))
+    graph = csr_array((weights, neighbors.ravel(), ends), shape=(len(neighbors),) * 2)
     return Edges(graph, width, _leaves(X, neighbors, distances, n_clusters))
 
 
@@ -66,10 +68,17 @@ def regrouped(merger, resolution=1.0):
     return improve_modularity(merger.flow, labels, resolution)
 
 
+def unsigned_zeros(X):
+    """X with 0.0 for -0.0, which has other bytes; of sparse X no zero is stored."""
+    return X if issparse(X) else np.asarray(X) + 0
+
+
 def rows_of(X, standard, metric):
-    """Rows as float32; -0.0, which has other bytes than 0.0, becomes 0.0."""
+    """Rows as float32, with unsigned zeros; sparse ones stay so."""
+    if issparse(X):
+        return _sparse_rows_of(X, standard, metric)
     if metric == "euclidean":
-        return standard.apply(X) + 0
+        return unsigned_zeros(standard.apply(X))
     out = np.empty(X.shape, dtype=np.float32)
     step = max(1, BLOCK_VALUES // X.shape[1])
     for start in range(0, len(X), step):
@@ -77,6 +86,35 @@ def rows_of(X, standard, metric):
         largest = np.abs(rows).max(axis=1, keepdims=True)
         out[start : start + step] = normalize(rows / np.where(largest > 0, largest, 1)) + 0
     return out
+
+
+def _sparse_rows_of(X, standard, metric):
+    rows = csr_array((X.data.astype(np.float64), X.indices, X.indptr), shape=X.shape)
+    if metric == "euclidean":
+        rows = _without_center(rows, standard.row(X.shape[1]))
+        rows.data /= standard.scale
+    else:
+        rows.data /= np.repeat(abs(rows).max(axis=1).toarray(), np.diff(rows.indptr))
+        rows = normalize(rows)
+    with np.errstate(over="ignore"):
+        rows = rows.astype(np.float32)
+    if np.isinf(rows.data).any():
+        raise ValueError(TOO_LARGE)
+    return distinct_entries(rows)  # some may have become zero
+
+
+def _without_center(rows, center):
+    """Sparse rows less a centre; of a background of zeros few features have one.
+
+    They are those in which no row is zero, so what is subtracted leaves the rows sparse.
+    """
+    if center is None:
+        return rows
+    n, (columns,) = len(rows.indptr) - 1, center.nonzero()
+    ends = np.arange(0, n * len(columns) + 1, len(columns))
+    return rows - csr_array(
+        (np.tile(center[columns], n), np.tile(columns, n), ends), shape=rows.shape
+    )
 
 
 def weights_of(distances, width):
@@ -87,23 +125,31 @@ def weights_of(distances, width):
 
 def _leaves(X, neighbors, distances, n_clusters):
     """Clusters to start from: equal rows, joined with their nearest neighbours if enough remain."""
-    rows = np.arange(len(X))
-    equal = rows[:-1][(X[1:] == X[:-1]).all(axis=1)]
+    n = X.shape[0]
+    rows = np.arange(n)
+    equal = rows[:-1][_equal_rows(X[1:], X[:-1])]
     nearest = neighbors[rows, distances.argmin(axis=1)]
     joined = np.concatenate([rows, equal]), np.concatenate([nearest, equal + 1])
     for tails, heads in (joined, (equal, equal + 1)):
-        graph = coo_array((np.ones(len(tails)), (tails, heads)), shape=(len(X), len(X)))
+        graph = coo_array((np.ones(len(tails)), (tails, heads)), shape=(n, n))
         count, labels = connected_components(graph, directed=False)
         if count >= n_clusters:
             break
     return labels.astype(np.int64)
 
 
+def _equal_rows(X, Y):
+    """Which rows of X are those of Y."""
+    if issparse(X):
+        return np.diff((X != Y).indptr) == 0
+    return (X == Y).all(axis=1)
+
+
 def _join_pieces(merger, X, n_clusters):
     """Merge what no walk connects: the smallest cluster joins the one with the nearest mean."""
     members = merger.members()
     sizes = {c: len(rows) for c, rows in members.items()}
-    means = {c: X[rows].mean(axis=0, dtype=np.float64) for c, rows in members.items()}
+    means = {c: X[rows].sum(axis=0, dtype=np.float64) / len(rows) for c, rows in members.items()}
     while len(means) > n_clusters:
         smallest = min(means, key=lambda c: (sizes[c], c))
         mean = means.pop(smallest)
@@ -117,19 +163,41 @@ def _join_pieces(merger, X, n_clusters):
 
 
 def canonical_order(X):
-    """Order of the rows by their bytes: the same whatever order they come in."""
+    """Order of the rows by their bytes: the same whatever order they come in.
+
+    Of a csr_array with unsigned zeros it is that of the same rows if they were dense.
+    """
+    if issparse(X):
+        keys = _sparse_keys(X)
+        return np.array(sorted(range(len(keys)), key=keys.__getitem__))
     bytes_ = np.ascontiguousarray(X).view(np.dtype((np.void, X.dtype.itemsize * X.shape[1])))
     return np.argsort(bytes_.ravel(), kind="stable")
 
 
+def _sparse_keys(X):
+    """Bytes of each row of a csr_array, in the order of those that it had if it were dense.
+
+    A zero is the least of all bytes. So of two rows the first entry in which they differ decides:
+    the one that is further to the left, or else that of the larger bytes.
+    """
+    entries = np.empty(X.nnz, dtype=[("left", ">u8"), ("value", f"V{X.dtype.itemsize}")])
+    entries["left"] = X.shape[1] - X.indices.astype(np.int64)
+    entries["value"] = X.data.view(entries.dtype["value"])
+    return [entries[start:stop].tobytes() for start, stop in itertools.pairwise(X.indptr)]
+
+
 def distances_to_neighbors(X, Y, neighbors):
-    """Squared distances of X[i] to Y[neighbors[i]], as differences: exactly 0 for equal rows."""
+    """Squared distances of X[i] to Y[neighbors[i]], as differences: exactly 0 for equal rows.
+
+    Sparse rows are made dense a few at a time, so that the sums have the same bits.
+    """
     out = np.empty(neighbors.shape)
     step = max(1, BLOCK_VALUES // (neighbors.shape[1] * X.shape[1]))
-    for start in range(0, len(X), step):
+    for start in range(0, len(neighbors), step):
         part = slice(start, start + step)
+        near = dense_rows(Y, neighbors[part].ravel()).reshape(*neighbors[part].shape, -1)
         with np.errstate(over="ignore"):
-            difference = X[part, None] - Y[neighbors[part]]
+            difference = dense_rows(X, part)[:, None] - near
             out[part] = np.square(difference, out=difference).sum(axis=2)
     if np.isinf(out).any():
         raise ValueError(TOO_LARGE)

@@ -9,6 +9,8 @@ What the author of a method has to know; all else is private to the base:
     The network where that parameter is None.
 ``_keeps_decoder``
     Whether the decoder is trained along and serves ``inverse_transform``.
+``_takes_sparse``
+    Whether X may be sparse where the network takes it; rows come in dense batches and blocks.
 ``_check(given)``
     Checks of this method, before any training; returns what it uses of y. See ``Given``.
 ``_adapt(module, settings, rng)``
@@ -23,6 +25,7 @@ What the author of a method has to know; all else is private to the base:
 
 import copy
 import dataclasses
+import math
 import numbers
 import os
 
@@ -47,7 +50,12 @@ from sklearn_deepcluster._engine import (
 )
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
-from sklearn_deepcluster.cluster._network import First, network_of, reads_sequences
+from sklearn_deepcluster.cluster._network import (
+    First,
+    network_of,
+    reads_sequences,
+    takes_sparse,
+)
 from sklearn_deepcluster.cluster._start import NAMES, RAW_BYTES, Start, cluster_means
 from sklearn_deepcluster.cluster._task import Given, Run, Task
 from sklearn_deepcluster.losses import squared_distances
@@ -214,6 +222,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         tags = super().__sklearn_tags__()
         # ClusterMixin empties it.
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.sparse = self._takes_sparse and takes_sparse(self)
         return tags
 
     def set_params(self, **params):
@@ -254,7 +263,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             Training data; (n_samples, height, width) and
             (n_samples, channels, height, width) are flattened.
 
@@ -270,6 +279,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         ------
         ValueError
             If X or a parameter is not valid; before any training.
+        TypeError
+            If X is sparse and the network is not fully connected; KNet takes no sparse X at all.
         FloatingPointError
             If the training of every run diverges.
         """
@@ -358,7 +369,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             head=self._head(trainer.device) if given.resumed else None,
             sample_shape=samples.sample_shape,
         )
-        if 4 * given.samples.X.size <= RAW_BYTES:
+        if 4 * math.prod(given.samples.X.shape) <= RAW_BYTES:
             task.start.raw_rows = task.raw_rows
         outcome = self._optimize(task)
         return self._finished(given, first, task, outcome)
@@ -443,7 +454,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------
@@ -458,7 +469,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------
@@ -517,7 +528,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         y : Ignored
 

@@ -243,7 +243,7 @@ class DCN(BaseDeepClusterer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             New data, any number of rows.
 
         y : Ignored

@@ -211,7 +211,7 @@ class DEPICT(BaseDeepClusterer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             Training data; (n_samples, height, width) and
             (n_samples, channels, height, width) are flattened.
 
@@ -238,7 +238,7 @@ class DEPICT(BaseDeepClusterer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         y : array-like of shape (n_samples,), default=None
             See ``fit``.

@@ -31,12 +31,13 @@ import math
 import numbers
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_deepcluster._engine import Standard, learn_standard
+from sklearn_deepcluster._engine import CHUNK_ROWS, Standard, learn_standard
 from sklearn_deepcluster._input import read
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._agglomeration import (
@@ -48,11 +49,17 @@ from sklearn_deepcluster.cluster._agglomeration import (
     merged,
     regrouped,
     rows_of,
+    unsigned_zeros,
     weights_of,
 )
 from sklearn_deepcluster.cluster._graph_choices import choose_metric, choose_neighbors
 from sklearn_deepcluster.cluster._moves import modularity, shared_edges
-from sklearn_deepcluster.cluster._neighbors import check_algorithm, nearest_neighbors
+from sklearn_deepcluster.cluster._neighbors import (
+    check_algorithm,
+    exact_neighbors,
+    nearest_neighbors,
+    search_in,
+)
 from sklearn_deepcluster.utils._pickles import VersionedPickle
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from sklearn_deepcluster.utils._warnings import warn_user
@@ -109,7 +116,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     algorithm : {"auto", "exact", "approximate"}, default="auto"
         Search of the neighbours in ``fit``. "approximate" needs the package faiss
         (``pip install "sklearn-deepcluster[neighbors]"``) and finds nearly all; "auto" is that
-        above 20,000 samples of more than 15 features where the package is installed.
+        above 20,000 samples of more than 15 features where the package is installed. Of sparse X
+        neighbours are searched exactly.
 
     n_jobs : int, default=None
         Jobs of the neighbour search.
@@ -158,6 +166,9 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     Notes
     -----
     The result does not depend on the order of the rows.
+
+    Sparse X stays sparse, and has the clusters of dense X, but for the choice between neighbours at
+    exactly the same distance.
 
     References
     ----------
@@ -215,13 +226,18 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         self.algorithm = algorithm
         self.n_jobs = n_jobs
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Cluster X.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             Training data; image arrays are flattened.
 
         y : Ignored
@@ -235,10 +251,10 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is not valid.
+            If X or a parameter is not valid, or X is sparse and the search approximate.
         """
-        check_algorithm(self.algorithm)
         samples = read(self, X, reset=True)
+        check_algorithm(self.algorithm, samples.X)
         n = len(samples)
         if n < self.n_clusters:
             raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
@@ -254,7 +270,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         if n_neighbors == "auto":
             n_neighbors = choose_neighbors(X, self.n_clusters)
         n_neighbors = min(n_neighbors, max(1, n - 1))
-        search = NearestNeighbors(n_neighbors=n_neighbors, n_jobs=self.n_jobs).fit(X)
+        search = search_in(X, n_neighbors, self.n_jobs)
         learned = {"labels": np.zeros(n, dtype=np.int64), "n_leaves_": 1}
         learned |= {"kernel_width_": 0.0, "modularity_": 0.0}
         if n > 1:
@@ -328,7 +344,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------
@@ -336,9 +352,17 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             A training sample has its own cluster, so on the training data it is ``labels_``.
         """
         check_is_fitted(self, "labels_")
-        standard = Standard(self.center_, self.scale_)
-        X = rows_of(read(self, X, reset=False).X, standard, self.metric_)
-        neighbors = self._search.kneighbors(X, return_distance=False)
+        X = read(self, X, reset=False).X
+        if issparse(self._X):
+            X = csr_array(X)
+        elif issparse(X):
+            parts = gen_batches(X.shape[0], CHUNK_ROWS)
+            return np.concatenate([self._predict(X[part].toarray()) for part in parts])
+        return self._predict(X)
+
+    def _predict(self, X):
+        X = rows_of(X, Standard(self.center_, self.scale_), self.metric_)
+        neighbors = exact_neighbors(self._search, X)
         distances = distances_to_neighbors(X, self._X, neighbors)
         # Relative to the nearest: far from the data all weights would vanish.
         nearest = distances.min(axis=1, keepdims=True)
@@ -346,10 +370,10 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         known = nearest[:, 0] == 0
         weights[known] = distances[known] == 0
         labels = self._labels[neighbors]
-        found = np.empty(len(X), dtype=np.int64)
+        found = np.empty(len(labels), dtype=np.int64)
         count = int(self._labels.max()) + 1
         step = max(1, BLOCK_VALUES // count)
-        for start in range(0, len(X), step):
+        for start in range(0, len(labels), step):
             part = slice(start, start + step)
             votes = np.zeros((len(labels[part]), count))
             np.add.at(votes, (np.arange(len(votes))[:, None], labels[part]), weights[part])
@@ -359,7 +383,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
 def _standard_of(X):
     """A centre, and a scale that is a power of two: it rounds nothing, so ties stay ties."""
-    rows = np.asarray(X) + 0
+    rows = unsigned_zeros(X)
     # Sums in an order that depends on the values alone.
     standard = learn_standard(rows[canonical_order(rows)])
     return Standard(standard.center, 2.0 ** round(math.log2(standard.scale)))

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
-from sklearn.neighbors import NearestNeighbors
 
 from sklearn_deepcluster.cluster._agglomeration import (
     canonical_order,
@@ -10,9 +9,10 @@ from sklearn_deepcluster.cluster._agglomeration import (
     merged,
     regrouped,
     rows_of,
+    unsigned_zeros,
 )
 from sklearn_deepcluster.cluster._moves import modularity, shared_edges
-from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES
+from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES, exact_neighbors, search_in
 
 # "auto" neighbours: an eighth of the rows of a cluster of average size, within these bounds.
 _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
@@ -46,7 +46,7 @@ def choose_neighbors(X, n_clusters):
 
     Parameters
     ----------
-    X : float32 ndarray of shape (n, d)
+    X : float32 ndarray or csr_array of shape (n, d)
         In canonical order.
     n_clusters : int
 
@@ -54,7 +54,7 @@ def choose_neighbors(X, n_clusters):
     -------
     n_neighbors : int
     """
-    n = len(X)
+    n = X.shape[0]
     first = count_neighbors(n, n_clusters)
     n_part = round(_PART * n)
     counts = [first, *(c for c in _MORE_NEIGHBORS if _MORE * first <= c < n_part)]
@@ -86,7 +86,7 @@ def choose_neighbors(X, n_clusters):
 
 
 def _neighbors(X, count):
-    return NearestNeighbors(n_neighbors=count).fit(X).kneighbors(return_distance=False)
+    return exact_neighbors(search_in(X, count), X, own=True)
 
 
 def _partition(X, neighbors, n_clusters):
@@ -98,16 +98,17 @@ def _partition(X, neighbors, n_clusters):
 
 def choose_metric(X, standard, n_clusters):
     """ "cosine" where the clusters of a sample are clearly more modular by it, or "euclidean"."""
-    rows = np.asarray(X) + 0
-    rows = rows[canonical_order(rows)[:: -(-len(rows) // _METRIC_ROWS)]]
-    metrics = metrics_for(rows.shape[1])
-    if len(metrics) == 1 or len(rows) < max(2, n_clusters):
+    rows = unsigned_zeros(X)
+    rows = rows[canonical_order(rows)[:: -(-X.shape[0] // _METRIC_ROWS)]]
+    n, d = rows.shape
+    metrics = metrics_for(d)
+    if len(metrics) == 1 or n < max(2, n_clusters):
         return metrics[0]
     reached = {}
     for metric in metrics:
         sample = rows_of(rows, standard, metric)
         sample = sample[canonical_order(sample)]
-        count = count_neighbors(len(sample), n_clusters)
+        count = count_neighbors(n, n_clusters)
         labels, edges = _partition(sample, _neighbors(sample, count), n_clusters)
         reached[metric] = modularity(edges, labels)
     return clearest_metric(reached, n_clusters)

@@ -306,7 +306,7 @@ class IMSAT(BaseDeepClusterer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), image array or sequences
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), image array or sequences
 
         y : Ignored
 

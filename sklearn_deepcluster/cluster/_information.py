@@ -133,7 +133,7 @@ def neighbor_radii(rows, n_neighbors, seed):
     if n > held:
         part = torch.randperm(n, generator=generator(seed))[: max(2, min(held, _PART_ROWS))]
         part = part.sort().values
-        known = rows.like(np.asarray(rows.X[part.numpy()]))
+        known = rows.some(part)
     X, place = np.unique(map_blocks(torch.nan_to_num, known).numpy(), axis=0, return_inverse=True)
     if len(X) == 1:
         return torch.zeros(n, dtype=torch.float32)

@@ -43,7 +43,7 @@ class KMeansNet(BaseDeepClusterer):
         ``Autoencoder(embedding_activation="unit_norm")``. It is cloned and trained;
         a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
-        here. "passthrough" clusters the data themselves, by "decoupled" only.
+        here. "passthrough" clusters the data themselves, dense ones, by "decoupled" only.
 
     init : {"k-means", "k-means++", "random", "ac-gdl", "ac-pic", "ac-mod"}, array-like or \
             clusterer, default="k-means"
@@ -308,7 +308,7 @@ class KMeansNet(BaseDeepClusterer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             New data.
 
         y : Ignored

@@ -204,6 +204,8 @@ class KNet(BaseDeepClusterer):
         "inner_tol": [Interval(numbers.Real, 0, None, closed="left")],
         "max_steps": POSITIVE_INT,
     }
+    # Its kernel is that of all rows at once, its start the data themselves.
+    _takes_sparse = False
 
     def __init__(
         self,

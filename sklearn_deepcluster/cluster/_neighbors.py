@@ -4,6 +4,9 @@ import importlib.util
 
 import numpy as np
 from joblib import effective_n_jobs
+from scipy.sparse import csr_array, issparse
+from sklearn import config_context, get_config
+from sklearn.neighbors import NearestNeighbors
 
 from sklearn_deepcluster.utils._warnings import warn_user
 
@@ -12,6 +15,8 @@ from sklearn_deepcluster.utils._warnings import warn_user
 MANY_ROWS, FEW_FEATURES = 20_000, 15
 # Links of a row, and how many candidates are followed: nearly all neighbours of digits are true.
 _LINKS, _BREADTH = 16, 40
+# Distances of sparse rows that are held at a time.
+_MEGABYTES = 256
 # Above so many an exact search takes hours, which is said.
 SLOW_ROWS = 200_000
 
@@ -21,18 +26,51 @@ def has_approximate_search():
     return importlib.util.find_spec("faiss") is not None
 
 
-def check_algorithm(algorithm):
-    """Refuse what needs a package that is not installed.
+def check_algorithm(algorithm, X):
+    """Refuse what needs a package that is not installed, or other rows.
 
     Raises
     ------
     ImportError
         If `algorithm` is "approximate" without faiss.
+    ValueError
+        If it is with sparse X.
     """
+    if algorithm == "approximate" and issparse(X):
+        raise ValueError(
+            "algorithm='approximate' takes no sparse X: its neighbours are searched exactly, by "
+            "algorithm='auto' or 'exact'."
+        )
     if algorithm == "approximate" and not has_approximate_search():
         raise ImportError(
             "algorithm='approximate' needs faiss: pip install 'sklearn-deepcluster[neighbors]'."
         )
+
+
+def search_in(X, n_neighbors, n_jobs=None):
+    """The exact search among the rows of X, ndarray or csr_array."""
+    return NearestNeighbors(n_neighbors=n_neighbors, n_jobs=n_jobs).fit(searched(X))
+
+
+def searched(X):
+    """Rows as they are searched: of sparse float32 scikit-learn would round the distances."""
+    if not issparse(X):
+        return X
+    return csr_array((X.data.astype(np.float64), X.indices, X.indptr), shape=X.shape)
+
+
+def exact_neighbors(search, X, own=False):
+    """Indices of the nearest of the rows of the search to each row of X.
+
+    With `own` X are these rows, and none is its own neighbour.
+    """
+    asked = None if own else searched(X)
+    if not issparse(X):
+        return search.kneighbors(asked, return_distance=False)
+    # Distances of sparse rows are computed for as many rows at a time as this allows.
+    megabytes = min(_MEGABYTES, get_config()["working_memory"])
+    with config_context(working_memory=megabytes):
+        return search.kneighbors(asked, return_distance=False)
 
 
 def nearest_neighbors(search, X, algorithm):
@@ -42,7 +80,7 @@ def nearest_neighbors(search, X, algorithm):
     ----------
     search : NearestNeighbors
         Fitted on X; its number of neighbours and jobs count for both algorithms.
-    X : ndarray of shape (n, d)
+    X : ndarray or csr_array of shape (n, d)
     algorithm : {"auto", "exact", "approximate"}
 
     Returns
@@ -51,19 +89,22 @@ def nearest_neighbors(search, X, algorithm):
     """
     if is_approximate(X, algorithm):
         return _by_links(X, search.n_neighbors, search.n_jobs)
-    return search.kneighbors(return_distance=False)
+    return exact_neighbors(search, X, own=True)
 
 
 def is_approximate(X, algorithm):
     """Whether the neighbours of these rows are searched approximately."""
-    if algorithm != "auto" or len(X) <= MANY_ROWS or X.shape[1] <= FEW_FEATURES:
+    n, d = X.shape
+    if algorithm != "auto" or n <= MANY_ROWS or d <= FEW_FEATURES:
         return algorithm == "approximate"
-    if has_approximate_search():
+    if has_approximate_search() and not issparse(X):
         return True
-    if len(X) > SLOW_ROWS:
+    if n > SLOW_ROWS:
+        way = "pip install 'sklearn-deepcluster[neighbors]' for an approximate search"
+        if issparse(X):
+            way = "TruncatedSVD makes dense rows of them, for which there is an approximate search"
         warn_user(
-            f"The neighbours of {len(X)} rows are searched exactly, which takes long: pip install "
-            "'sklearn-deepcluster[neighbors]' for an approximate search.",
+            f"The neighbours of {n} rows are searched exactly, which takes long: {way}.",
             UserWarning,
         )
     return False

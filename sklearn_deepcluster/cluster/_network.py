@@ -67,12 +67,32 @@ def reads_sequences(clusterer):
 
     A network of the user reads what the default one of the clusterer reads.
     """
-    given = getattr(clusterer, clusterer._network)
-    if given is None or not isinstance(given, (BaseEncoder, BaseRepresentation, FrozenEstimator)):
+    given = _described(clusterer)
+    if given is None:
         default = clusterer._default_network(None)
         return getattr(default, "sequential", False), None
     sequential = getattr(given, "sequential", False)
     return sequential, given.sample_shape if sequential else None
+
+
+def takes_sparse(clusterer):
+    """Whether X may be sparse: what the network reads are rows of numbers, and not what it gives.
+
+    A network of the user takes what the default one of the clusterer takes.
+    """
+    given = _described(clusterer)
+    if given is None:
+        if isinstance(getattr(clusterer, clusterer._network), str):  # the data themselves
+            return False
+        given = clusterer._default_network(None)
+    return getattr(given, "_takes_sparse", False)
+
+
+def _described(clusterer):
+    """The representation or encoder that a clusterer was given, None where it is neither."""
+    given = getattr(clusterer, clusterer._network)
+    known = isinstance(given, (BaseEncoder, BaseRepresentation, FrozenEstimator))
+    return given if known else None
 
 
 class FrozenNetwork:

@@ -1,9 +1,11 @@
 """The clustering that a method starts from, and how a network learns it."""
 
 import dataclasses
+import math
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
@@ -101,7 +103,7 @@ class Start:
 
         Parameters
         ----------
-        z : Tensor of shape (n, e)
+        z : Tensor or csr_array of shape (n, e)
 
         Returns
         -------
@@ -114,7 +116,7 @@ class Start:
         ValueError
             If a clusterer finds noise or another number of clusters.
         """
-        labels, centers = self._found(z.numpy())
+        labels, centers = self._found(z if issparse(z) else z.numpy())
         self.labels = labels
         return labels, centers
 
@@ -177,7 +179,7 @@ def best_kmeans(z, n_clusters, seed):
 
     Parameters
     ----------
-    z : ndarray of shape (n, e)
+    z : ndarray or csr_array of shape (n, e)
     n_clusters : int
     seed : int
 
@@ -195,10 +197,11 @@ def best_kmeans(z, n_clusters, seed):
         runs.append(run)
     runs.sort(key=lambda run: run.inertia_)
     near = [run for run in runs if run.inertia_ <= (1 + _NEAR_LEAST) * runs[0].inertia_]
-    n_told = min(len(z), _TOLD_ROWS)
+    n = z.shape[0]
+    n_told = min(n, _TOLD_ROWS)
     if len(near) == 1 or n_clusters == 1 or n_told <= n_clusters:
         return runs[0]
-    told = np.sort(random.permutation(len(z))[:n_told])
+    told = np.sort(random.permutation(n)[:n_told])
     edges = neighbor_edges(z[told], min(_TOLD_BY, n_told - 1))
     return max(near, key=lambda run: modularity(edges, run.labels_[told]))
 
@@ -243,7 +246,7 @@ def learn_clusters(task):
     """
     n_samples, chosen = len(task.rows), slice(None)
     limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
-    if not has_approximate_search():
+    if issparse(task.rows.X) or not has_approximate_search():
         limit = min(limit, EXACT_START_ROWS)
     if n_samples > limit:
         order = torch.randperm(n_samples, generator=generator(task.seed))
@@ -276,9 +279,14 @@ def learn_clusters(task):
 
 
 def _seen_by_start(task):
-    """What the clusters to start from are found in, Tensor (n, d) on the CPU."""
+    """What the clusters to start from are found in, Tensor (n, d) on the CPU.
+
+    Sparse rows that are too many to be made dense are a csr_array.
+    """
     if task.reconstruction is not None:
         return task.embed()
+    if issparse(task.rows.X) and 4 * math.prod(task.rows.X.shape) > RAW_BYTES:
+        return task.rows.without_center()
     if _is_clusterer(task.start.init):
         return task.raw_rows()
     return task.described_rows()

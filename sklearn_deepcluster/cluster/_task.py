@@ -183,7 +183,7 @@ class Task:
         """The task with these rows alone."""
 
         def part(rows):
-            return None if rows is None else rows.like(np.asarray(rows.X[chosen.numpy()]))
+            return None if rows is None else rows.some(chosen)
 
         return dataclasses.replace(self, rows=part(self.rows), data=part(self.data))
 

@@ -19,7 +19,13 @@ import torch
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_deepcluster._engine import draw_seed, generator, map_blocks, random_stream
+from sklearn_deepcluster._engine import (
+    dense_rows,
+    draw_seed,
+    generator,
+    map_blocks,
+    random_stream,
+)
 from sklearn_deepcluster._engine._standard import BACKGROUND_SHARE, SAMPLE_VALUES
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._mixture import MixtureBound, mixture_log_proba, moments
@@ -255,7 +261,7 @@ class VaDE(BaseDeepClusterer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         Returns
         -------
@@ -306,7 +312,7 @@ class VaDE(BaseDeepClusterer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         y : Ignored
 
@@ -353,5 +359,5 @@ def _are_probabilities(X):
     """Whether values are in [0, 1], and enough of them at its ends to be told from proportions."""
     if not _in_unit_interval(X):
         return False
-    rows = X[:: -(-X.size // SAMPLE_VALUES)]
+    rows = dense_rows(X, slice(None, None, -(-math.prod(X.shape) // SAMPLE_VALUES)))
     return bool(((rows == 0) | (rows == 1)).mean() >= BACKGROUND_SHARE)

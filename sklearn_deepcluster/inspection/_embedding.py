@@ -68,7 +68,7 @@ class EmbeddingDisplay:
         estimator : clusterer
             Fitted, with ``transform``, and ``predict`` unless `y` is given.
 
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         y : array-like of shape (n_samples,), default=None
             Labels to colour by; None takes the clusters.

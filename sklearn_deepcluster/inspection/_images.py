@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 
 from sklearn_deepcluster.inspection._common import get_axes, last_step
@@ -25,7 +26,11 @@ def image_shape(given, X, estimator=None):
     ------
     ValueError
         If it is unknown, or is not that of images.
+    TypeError
+        If X is sparse.
     """
+    if issparse(X):
+        raise TypeError("Sparse data was passed for X; what is drawn are dense rows: X.toarray().")
     model = last_step(estimator)
     if model is not estimator:  # a pipeline may change the shape on the way
         model = None

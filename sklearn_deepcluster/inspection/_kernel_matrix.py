@@ -82,7 +82,7 @@ class KernelMatrixDisplay:
         estimator : clusterer
             Fitted, with ``transform``, and ``predict`` unless `y` is given.
 
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         y : array-like of shape (n_samples,), default=None
             Labels to sort by; None takes the clusters.

@@ -99,7 +99,7 @@ class LayerKernelDisplay:
         estimator : clusterer
             Fitted, with a network, or a pipeline that ends in one.
 
-        X : array-like of shape (n_samples, n_features), image array or sequences
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), image array or sequences
 
         y : array-like of shape (n_samples,), default=None
             Labels to sort and to judge by; None takes the clusters.

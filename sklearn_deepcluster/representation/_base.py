@@ -144,7 +144,7 @@ class BaseRepresentation(TorchEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             Training data; (n_samples, height, width) and
             (n_samples, channels, height, width) are flattened.
 
@@ -160,6 +160,8 @@ class BaseRepresentation(TorchEstimator):
         ------
         ValueError
             If X or a parameter is not valid; before any training.
+        TypeError
+            If X is sparse and the network is convolutional.
         FloatingPointError
             If the training diverges.
         """
@@ -378,7 +380,7 @@ class BaseAutoencoder(BaseRepresentation):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
 
         y : Ignored
 

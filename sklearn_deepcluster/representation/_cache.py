@@ -7,6 +7,7 @@ import types
 import filelock
 import joblib
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
 from sklearn_deepcluster._engine import Callback, draw_seed, random_stream
@@ -82,7 +83,10 @@ def _key(representation, module, samples):
             f"memory= cannot tell {', '.join(lost)} of {type(representation).__name__} from "
             "another, as it cannot be pickled."
         )
-    return joblib.hash((what, samples.X, samples.sample_shape), coerce_mmap=True)
+    X = samples.X
+    if issparse(X):  # as an object it also holds what it has found out of itself
+        X = X.data, X.indices, X.indptr
+    return joblib.hash((what, X, samples.sample_shape), coerce_mmap=True)
 
 
 def _picklable(value):

@@ -143,6 +143,7 @@ class ContextPredictor(BaseRepresentation):
         "patch_size": [StrOptions({"auto"}), Interval(numbers.Integral, 1, None, closed="left")],
         "jitter": [StrOptions({"auto"}), Interval(numbers.Integral, 0, None, closed="left")],
     }
+    _takes_sparse = False
 
     def __init__(
         self,

@@ -99,6 +99,7 @@ class ConvAutoencoder(BaseAutoencoder):
         "embedding_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
     }
+    _takes_sparse = False
 
     def __init__(
         self,

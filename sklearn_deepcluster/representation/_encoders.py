@@ -32,6 +32,8 @@ class BaseEncoder(BaseEstimator, abc.ABC):
 
     # Whether a sample is a sequence of steps.
     sequential = False
+    # Whether samples may be sparse rows.
+    _takes_sparse = True
 
     @abc.abstractmethod
     def build(self, n_features, sample_shape, rng):
@@ -168,6 +170,7 @@ class ConvEncoder(BaseEncoder):
         "resize": [StrOptions({"auto"}), *POSITIVE_INT, None],
         "activation": [StrOptions(set(ACTIVATIONS))],
     }
+    _takes_sparse = False
 
     def __init__(
         self,
@@ -322,6 +325,7 @@ class GRUEncoder(BaseEncoder):
         "sample_shape": ["array-like", None],
     }
     sequential = True
+    _takes_sparse = False
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 import functools
 import math
 
-import numpy as np
 import torch
 
 from sklearn_deepcluster._engine import (
@@ -47,8 +46,7 @@ def watched(rows, held, look):
     """Options of a training for the rows held out, if any, which `look` makes a callback of."""
     if held is None:
         return {}
-    part = rows.like(np.asarray(rows.X[held.numpy()]))
-    return {"schedule": [look(part)], "held": Chosen(rows, held)}
+    return {"schedule": [look(rows.some(held))], "held": Chosen(rows, held)}
 
 
 def reconstruction_errors(module, rows):

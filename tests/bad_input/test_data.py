@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 
 from tests._instances import (
+    DENSE_ONLY,
     ESTIMATORS,
     IMAGE,
     N_FEATURES,
@@ -120,19 +122,57 @@ def test_bad_data_are_refused_after_fit(name, make, match, tmp_path):
 SPARSE = pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
 
 
-@every_estimator
+@pytest.mark.parametrize("name", DENSE_ONLY)
 @SPARSE
-def test_sparse_data_are_refused(name, kind, no_training):
-    """With scikit-learn's own TypeError, as its other dense estimators do."""
-    with pytest.raises(TypeError, match="[Ss]parse"):
+def test_sparse_data_are_refused_where_they_are_not_taken(name, kind, no_training):
+    """With scikit-learn's own TypeError, as its other dense estimators do: it says what to do."""
+    with pytest.raises(TypeError, match=r"[Ss]parse.*\.toarray\(\)"):
         tiny(name).fit(kind(blobs()[0]))
 
 
-@every_estimator
+@pytest.mark.parametrize("name", [name for name in DENSE_ONLY if name in ESTIMATORS])
 @SPARSE
 def test_sparse_data_are_refused_after_fit(name, kind):
     with pytest.raises(TypeError, match="[Ss]parse"):
         fitted(name).transform(kind(blobs()[0]))
+
+
+BAD_SPARSE_X = {
+    "NaN": (lambda: scipy.sparse.csr_array(with_value(np.nan)), "NaN"),
+    "inf": (lambda: scipy.sparse.csc_matrix(with_value(-np.inf)), "infinity"),
+    "a sum of inf": (
+        lambda: scipy.sparse.csr_matrix(([1e308, 1e308], [3, 3], [0, 2, 2, 2]), (3, N_FEATURES)),
+        "infinity",
+    ),
+    "complex": (lambda: scipy.sparse.csr_array(with_value(1j, complex)), "[Cc]omplex"),
+    "no rows": (lambda: scipy.sparse.csr_array((0, N_FEATURES)), "0 sample"),
+    "no columns": (lambda: scipy.sparse.csr_array((N_SAMPLES, 0)), "0 feature"),
+    "one dimension": (lambda: scipy.sparse.coo_array(blobs()[0][0]), "2D array"),
+    "one row": (lambda: scipy.sparse.csr_array(blobs()[0][:1]), "n_samples=1"),
+    "strings": (lambda: scipy.sparse.coo_array(np.array([["a"]], dtype=object)), "convert|dtype"),
+}
+
+
+# One with a network, and the one without.
+@pytest.mark.parametrize("name", ["DEC", "GraphAgglomerative"])
+@pytest.mark.parametrize("case", BAD_SPARSE_X)
+def test_bad_sparse_data_are_refused(name, case, no_training):
+    make, match = BAD_SPARSE_X[case]
+    with pytest.raises(ValueError, match=match):
+        tiny(name).fit(make())
+
+
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+def test_sparse_data_of_another_width_are_refused_after_fit(kind):
+    with pytest.raises(ValueError, match="15 features, but DEC is expecting 16"):
+        fitted("DEC").predict(kind(blobs()[0][:, :15]))
+
+
+def test_the_data_themselves_are_no_embedding_of_sparse_data(no_training):
+    net = tiny("KMeansNet", autoencoder="passthrough", variant="decoupled")
+    assert not get_tags(net).input_tags.sparse
+    with pytest.raises(TypeError, match="[Ss]parse"):
+        net.fit(scipy.sparse.csr_array(blobs()[0]))
 
 
 def wrong_shapes():

@@ -1,6 +1,7 @@
 """Graph agglomeration against plain loops, and what its users rely on."""
 
 import functools
+import inspect
 import pickle
 import warnings
 
@@ -8,14 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+import scipy.stats
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_deepcluster import GraphAgglomerative
+from sklearn_deepcluster._engine import Standard
 from sklearn_deepcluster.cluster import (
     _agglomeration,
     _graph_choices,
@@ -519,8 +523,8 @@ def test_bad_data_are_refused():
         model.fit(np.ones((2, 2)))
     with pytest.raises(ValueError, match="NaN"):
         model.fit(np.full((9, 2), np.nan))
-    with pytest.raises(TypeError, match="[Ss]parse"):
-        model.fit(scipy.sparse.eye_array(9, format="csr"))
+    with pytest.raises(ValueError, match="'approximate' takes no sparse X"):
+        GraphAgglomerative(3, algorithm="approximate").fit(scipy.sparse.eye_array(9))
     with pytest.raises(NotFittedError):
         model.predict(np.ones((2, 2)))
     model.fit(np.random.default_rng(0).normal(size=(30, 2)))
@@ -537,3 +541,90 @@ def test_ties_do_not_depend_on_the_order_of_the_rows(unit):
         order = np.random.RandomState(seed).permutation(len(X))
         again = GraphAgglomerative(4).fit(X[order]).labels_
         assert adjusted_rand_score(labels[order], again) == 1.0
+
+
+# -- sparse rows ---------------------------------------------------------------------------------
+
+
+@functools.cache
+def descriptions():
+    """What functions of scipy.stats are said to do, as tf-idf: real text of many lengths.
+
+    No two rows are equal: which of several equal neighbours are taken is rounding.
+    """
+    texts = [inspect.getdoc(value) for _, value in sorted(vars(scipy.stats).items())]
+    texts = {part for text in texts if text for part in text.split("\n\n") if len(part) > 80}
+    X = TfidfVectorizer(dtype=np.float32).fit_transform(sorted(texts)[:1200])
+    return X[np.unique(X.toarray(), axis=0, return_index=True)[1]]
+
+
+@pytest.mark.filterwarnings("ignore:The graph of neighbours falls into", "ignore:linkage=")
+@pytest.mark.parametrize(
+    ("linkage", "metric"),
+    [("modularity", "auto"), ("modularity", "cosine"), ("degree", "euclidean")],
+)
+def test_sparse_text_has_the_clusters_of_dense_text(linkage, metric):
+    X = descriptions()
+    sparse, dense = (
+        GraphAgglomerative(8, linkage=linkage, metric=metric).fit(rows) for rows in (X, X.toarray())
+    )
+    np.testing.assert_array_equal(sparse.labels_, dense.labels_)
+    for name in ("metric_", "n_neighbors_", "n_leaves_", "scale_"):
+        assert getattr(sparse, name) == getattr(dense, name)
+    # Of neighbours at one distance another may be the last.
+    assert sparse.modularity_ == pytest.approx(dense.modularity_, rel=1e-6)
+    assert sparse.kernel_width_ == pytest.approx(dense.kernel_width_, rel=1e-6)
+    np.testing.assert_array_equal(sparse.center_, dense.center_)
+    np.testing.assert_array_equal(sparse.predict(X), sparse.labels_)
+    some = X[::3] * 0.9
+    for model in (sparse, dense):
+        for rows in (some, some.toarray()):
+            np.testing.assert_array_equal(model.predict(rows), dense.predict(some.toarray()))
+
+
+def mostly_zeros(dtype, n=200, d=7):
+    random = np.random.default_rng(0)
+    X = np.round(3 * random.normal(size=(n, d))) * (random.random((n, d)) < 0.3)
+    return (X + 0).astype(dtype)  # with equal rows, and some that are zero
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.uint16, bool])
+def test_sparse_rows_have_the_order_of_dense_ones(dtype):
+    X = mostly_zeros(dtype)
+    found = _agglomeration.canonical_order(scipy.sparse.csr_array(X))
+    np.testing.assert_array_equal(found, _agglomeration.canonical_order(X))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("dtype", [np.float64, np.int8])
+def test_sparse_rows_become_those_of_dense_ones(metric, dtype):
+    X = mostly_zeros(dtype)
+    X[:, 2] = 100 + X[:, 2]  # a column without zeros has a centre
+    X[0, 3] = -128
+    standard = Standard(np.array([0, 0, 99.5, 0, 0, 0, 0]), 2.0)
+    found = _agglomeration.rows_of(scipy.sparse.csr_array(X), standard, metric)
+    np.testing.assert_array_equal(found.toarray(), _agglomeration.rows_of(X, standard, metric))
+    assert found.dtype == np.float32 and found.data.all() and found.has_canonical_format
+
+
+def test_new_sparse_rows_have_the_centre_where_they_are_zero():
+    """In a column that no row of the fit was zero in."""
+    X = mostly_zeros(np.float64)
+    X[:, 2] = 100 + X[:, 2]
+    model = GraphAgglomerative(3, metric="euclidean").fit(scipy.sparse.csr_array(X))
+    assert model.center_[2] > 50
+    X[:5, 2] = 0
+    standard = Standard(model.center_, model.scale_)
+    found = _agglomeration.rows_of(scipy.sparse.csr_array(X), standard, "euclidean")
+    np.testing.assert_array_equal(found.toarray(), _agglomeration.rows_of(X, standard, "euclidean"))
+
+
+def test_sparse_rows_are_searched_exactly_however_many(monkeypatch):
+    monkeypatch.setattr(_neighbors, "MANY_ROWS", 10)
+    monkeypatch.setattr(_neighbors, "has_approximate_search", lambda: True)
+    X = np.ones((50, 20))
+    assert _neighbors.is_approximate(X, "auto")
+    assert not _neighbors.is_approximate(scipy.sparse.csr_array(X), "auto")
+    monkeypatch.setattr(_neighbors, "SLOW_ROWS", 40)
+    with pytest.warns(UserWarning, match="50 rows are searched exactly.*TruncatedSVD"):
+        assert not _neighbors.is_approximate(scipy.sparse.csr_array(X), "auto")

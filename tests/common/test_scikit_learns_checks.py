@@ -8,6 +8,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 from tests._instances import (
+    DENSE_ONLY,
     END_TO_END,
     ESTIMATORS,
     EVERY_CLUSTERER,
@@ -150,7 +151,7 @@ def test_tags_drop_no_check(name):
     assert not tags.no_validation
     assert not tags._skip_test
     assert not tags.input_tags.allow_nan
-    assert not tags.input_tags.sparse
+    assert tags.input_tags.sparse == (name not in DENSE_ONLY)
     if name in ESTIMATORS:
         assert tags.transformer_tags.preserves_dtype == ["float32"]
     assert tags.estimator_type == ("clusterer" if name in EVERY_CLUSTERER else None)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from sklearn_deepcluster._engine import Rows, Standard, _rows
 from sklearn_deepcluster._engine._rows import Batch, Batches, shuffled_order
@@ -30,6 +31,61 @@ def test_take_gives_scaled_float32_rows_and_leaves_the_data_alone(dtype, scale):
     np.testing.assert_array_equal(out, X[[3, 0, 19, 3]].astype(np.float32) / np.float32(scale))
     out.fill_(-1)
     np.testing.assert_array_equal(X, table(20, dtype=dtype))
+
+
+def with_zeros(n, d=5, dtype=np.float64):
+    X = table(n, d)
+    return np.where(X < 120, 0, np.pi * X).astype(dtype)
+
+
+UNITS = [
+    Standard(),
+    Standard(scale=3.0),
+    Standard(np.array([0.0, 0.0, 7.1, 0.0, 0.3]), 3.0),
+    Standard(scale=1e-40),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, bool])
+@pytest.mark.parametrize("standard", UNITS[:3])
+def test_sparse_rows_give_the_bits_of_dense_ones(dtype, standard):
+    X = with_zeros(40, dtype=dtype)
+    dense, sparse = (Rows(rows, standard=standard) for rows in (X, csr_array(X)))
+    assert len(sparse) == 40 and sparse.n_features == 5
+    index = torch.tensor([39, 5, 5, 0])
+    assert torch.equal(sparse.take(index), dense.take(index))
+    for (_, a), (_, b) in zip(sparse.blocks((16, 8)), dense.blocks((16, 8)), strict=True):
+        assert torch.equal(a, b)
+    for some in (sparse.some(index), dense.some(index)):
+        assert some.standard is standard
+        assert torch.equal(some.take(torch.arange(4)), dense.take(index))
+    assert isinstance(sparse.some(index).X, csr_array)
+    before = csr_array(X)
+    sparse.take(index).fill_(-1)
+    np.testing.assert_array_equal(sparse.X.data, before.data)
+
+
+@pytest.mark.parametrize("standard", UNITS)
+def test_sparse_rows_in_the_unit_of_the_network_have_no_centre(standard):
+    X = with_zeros(40) * (standard.scale if standard.scale < 1 else 1)
+    found = Rows(csr_array(X), standard=standard).without_center()
+    expected = Rows(X, standard=Standard(scale=standard.scale)).take(torch.arange(40)).numpy()
+    np.testing.assert_array_equal(found.toarray(), expected)
+
+
+def test_of_sparse_rows_what_is_asked_for_alone_becomes_dense(monkeypatch):
+    made, toarray = [], csr_array.toarray
+
+    def record(self, *args, **kwargs):
+        made.append(self.shape[0])
+        return toarray(self, *args, **kwargs)
+
+    monkeypatch.setattr(csr_array, "toarray", record)
+    rows = Rows(csr_array(with_zeros(40)), standard=UNITS[2])
+    rows.take(torch.tensor([39, 5, 0]))
+    list(rows.blocks((16, 8)))
+    rows.some(torch.arange(30))
+    assert made == [3, 16, 16, 8]
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 31])

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from sklearn_deepcluster._engine import Rows, Standard, _standard, learn_standard
 
@@ -38,6 +39,32 @@ def test_the_mean_row_and_the_root_mean_square_of_what_is_left(dtype, chunk, mon
     np.testing.assert_allclose(standard.center, wide.mean(0), rtol=1e-13)
     expected = np.sqrt(np.mean((wide - wide.mean(0)) ** 2)) or 1.0
     assert standard.scale == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, bool])
+@pytest.mark.parametrize("center", ["auto", "mean", None])
+@pytest.mark.parametrize(("chunk", "sample"), [(40, 20), (10**6, 10**6)])
+def test_sparse_data_have_the_standard_of_dense_ones(dtype, center, chunk, sample, monkeypatch):
+    """To the last bit, by pieces that are made dense one at a time."""
+    monkeypatch.setattr(_standard, "CHUNK_VALUES", chunk)
+    monkeypatch.setattr(_standard, "SAMPLE_VALUES", sample)
+    X = 1 + table(d=10)
+    X[:, :8][X[:, :8] < 150] = 0  # the last two have no background
+    X = X.astype(dtype)
+    made, toarray = [], csr_array.toarray
+
+    def record(self):
+        made.append(self.shape[0])
+        return toarray(self)
+
+    monkeypatch.setattr(csr_array, "toarray", record)
+    found = learn_standard(csr_array(X), center=center)
+    expected = learn_standard(X, center=center)
+    assert found.scale == expected.scale
+    np.testing.assert_array_equal(found.center, expected.center)
+    assert max(made) == (4 if chunk == 40 else 50)
+    if center == "auto":
+        assert not found.center[:8].any() and (found.center[8:] > 0.5).all()
 
 
 @pytest.mark.parametrize("chunk", [7, 10**6])

@@ -22,6 +22,15 @@ class Plain(BaseEstimator):
     """An estimator that is nothing else."""
 
 
+class Taking(Plain):
+    """One that takes sparse X."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
 class AsArray:
     """An object that numpy can read."""
 
@@ -185,6 +194,68 @@ def test_sparse_matrices_are_refused(make, sequential, reset):
     with pytest.raises(TypeError, match="[Ss]parse"):
         read(estimator, X, reset=reset, sequential=sequential)
     assert vars(estimator) == before
+
+
+def unsorted():
+    """CSR with its entries in falling order, each of them in two halves, and stored zeros."""
+    half = scipy.sparse.csr_matrix(TABLE / 2)
+    columns = [np.r_[c[::-1], 0, c[::-1]] for c in np.split(half.indices, half.indptr[1:-1])]
+    values = [np.r_[v[::-1], 0, v[::-1]] for v in np.split(half.data, half.indptr[1:-1])]
+    ends = np.cumsum([0, *map(len, values)])
+    return scipy.sparse.csr_matrix((np.concatenate(values), np.concatenate(columns), ends), (N, 6))
+
+
+def wide_index():
+    X = scipy.sparse.csr_array(TABLE)
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    return X
+
+
+SPARSE = {
+    **{
+        f"{form}_{kind}": (getattr(scipy.sparse, f"{form}_{kind}")(TABLE), np.float32)
+        for form in ("csr", "csc", "coo", "lil", "dok", "bsr", "dia")
+        for kind in ("matrix", "array")
+    },
+    "float64": (scipy.sparse.csc_array(TABLE.astype(np.float64)), np.float64),
+    "uint8": (scipy.sparse.csr_matrix(TABLE.astype(np.uint8)), np.uint8),
+    "int64": (scipy.sparse.coo_matrix(TABLE.astype(np.int64)), np.int64),
+    "indices of 64 bits": (wide_index(), np.float32),
+    "unsorted and twice": (unsorted(), np.float32),
+    "frame": (
+        pd.DataFrame.sparse.from_spmatrix(scipy.sparse.csr_matrix(TABLE), columns=list("abcdef")),
+        np.float32,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_sparse_rows_stay_sparse_and_have_one_form(name):
+    X, dtype = SPARSE[name]
+    estimator = Taking()
+    samples = read(estimator, X, reset=True)
+    assert vars(estimator) == {}
+    rows = samples.X
+    assert isinstance(rows, scipy.sparse.csr_array) and rows.dtype == dtype
+    assert rows.indices.dtype == rows.indptr.dtype == np.int32
+    expected = scipy.sparse.csr_array(TABLE)
+    for part in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(rows, part), getattr(expected, part))
+    assert len(samples) == N and samples.sample_shape == (6,) and samples.n_features_in == 6
+    assert (samples.feature_names is not None) == (name == "frame")
+    vars(estimator).update(samples.fitted)
+    assert (read(estimator, X, reset=False).X != expected).nnz == 0
+
+
+def test_sparse_rows_are_not_copied_and_never_changed():
+    X = scipy.sparse.csr_matrix(TABLE)
+    rows = read(Taking(), X, reset=True).X
+    assert np.shares_memory(rows.data, X.data) and np.shares_memory(rows.indices, X.indices)
+    X = unsorted()
+    before = X.data.copy(), X.indices.copy(), X.indptr.copy()
+    read(Taking(), X, reset=True)
+    for part, kept in zip((X.data, X.indices, X.indptr), before, strict=True):
+        np.testing.assert_array_equal(part, kept)
 
 
 REFUSED = {

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import coo_array, csc_array, csr_matrix
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -180,6 +181,19 @@ def test_another_type_of_the_data_trains_anew(tmp_path, stages):
     X, _ = blobs()
     for dtype in (np.float32, np.float64, np.float32):
         pretrained("DEC", memory=str(tmp_path)).fit(X.astype(dtype))
+    assert pretrainings(stages) == 2
+
+
+def test_sparse_data_are_told_by_their_numbers(tmp_path, stages):
+    """Whatever their format was, and what a matrix has found out of itself since."""
+    X, _ = blobs()
+    X = np.where(X > 0, X, 0)
+    for rows in (csr_matrix(X), csc_array(X), coo_array(X)):
+        pretrained("DEC", memory=str(tmp_path)).fit(rows)
+    assert pretrainings(stages) == 1
+    other = csr_matrix(X)
+    other.data[0] += 1
+    pretrained("DEC", memory=str(tmp_path)).fit(other)
     assert pretrainings(stages) == 2
 
 
