@@ -2,7 +2,7 @@
 
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
-from sklearn_deepcluster._engine._blocks import map_blocks
+from sklearn_deepcluster._engine._blocks import map_blocks, mean_loss
 from sklearn_deepcluster._engine._device import (
     inference_device,
     ordinary_tensors,
@@ -48,6 +48,7 @@ __all__ = [
     "inference_device",
     "learn_standard",
     "map_blocks",
+    "mean_loss",
     "ordinary_tensors",
     "random_stream",
     "resolve_device",

@@ -28,10 +28,14 @@ class Rows:
         What is subtracted from each row, in float64, and the divisor.
 
     device : torch.device or str, default="cpu"
+
+    weight : float32 Tensor of shape (n_samples,) on the CPU, default=None
+        How much each row counts, with mean 1; None where all count the same.
     """
 
-    def __init__(self, X, *, standard=None, device="cpu"):
+    def __init__(self, X, *, standard=None, device="cpu", weight=None):
         self.X = X
+        self.weight = weight
         self.standard = standard or Standard()
         self.device = torch.device(device)
         center = self.standard.row(X.shape[1])
@@ -61,6 +65,13 @@ class Rows:
     def like(self, X):
         """Other rows in the same unit and place."""
         return Rows(X, standard=self.standard, device=self.device)
+
+    def part(self, index):
+        """The rows `index` (1-D int64 tensor on the CPU) alone, with their weights."""
+        part = self.like(np.asarray(self.X[index.numpy()]))
+        if self.weight is not None:
+            part.weight = self.weight[index] / self.weight[index].mean()
+        return part
 
     def _tensor(self, part):
         # `part` may be a read-only view; a copy, so that torch never sees foreign memory.

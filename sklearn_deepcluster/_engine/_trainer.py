@@ -122,6 +122,7 @@ class Trainer:
         keep_freed_memory()
         net = self._net(module, objective, stage, epochs, schedule)
         net.targets = targets
+        net.weight = None if rows.weight is None else rows.weight.to(self.device)
         drawing = [
             layer
             for part in (module, objective)

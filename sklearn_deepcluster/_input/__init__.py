@@ -5,5 +5,15 @@ from sklearn_deepcluster._input._read import read
 from sklearn_deepcluster._input._rows import flat_rows
 from sklearn_deepcluster._input._samples import Form, Samples
 from sklearn_deepcluster._input._sequences import is_sequences, padded_rows
+from sklearn_deepcluster._input._weights import weigh
 
-__all__ = ["Form", "Samples", "flat_rows", "is_sequences", "kind_of", "padded_rows", "read"]
+__all__ = [
+    "Form",
+    "Samples",
+    "flat_rows",
+    "is_sequences",
+    "kind_of",
+    "padded_rows",
+    "read",
+    "weigh",
+]

@@ -18,8 +18,8 @@ _OF_EVERY_CLASS = ("__module__", "__dict__", "__weakref__", "__doc__", "__firstl
 def fit_cached(representation, samples, memory, verbose):
     """Fit a representation, or take the equal one that was fitted before.
 
-    Equal are those with the same parameters, network (its structure, code and first weights), data
-    and versions. What is stored are weights and numbers, no code.
+    Equal are those with the same parameters, network (its structure, code and first weights), data,
+    weights of these and versions. What is stored are weights and numbers, no code.
 
     Parameters
     ----------
@@ -82,7 +82,10 @@ def _key(representation, module, samples):
             f"memory= cannot tell {', '.join(lost)} of {type(representation).__name__} from "
             "another, as it cannot be pickled."
         )
-    return joblib.hash((what, samples.X, samples.sample_shape), coerce_mmap=True)
+    data = samples.X, samples.sample_shape
+    if samples.weight is not None:
+        data = *data, samples.weight
+    return joblib.hash((what, *data), coerce_mmap=True)
 
 
 def _picklable(value):

@@ -3,6 +3,7 @@
 import functools
 import math
 
+import numpy as np
 import torch
 
 from sklearn_deepcluster._engine import Batches, BestEpoch, generator, map_blocks
@@ -60,6 +61,7 @@ class LeastHeldOutError(BestEpoch):
         epoch = len(net.history)
         if epoch % max(1, _STEPS // len(batches)) and epoch < self.epochs:
             return None
-        error = float(reconstruction_errors(net.module_.eval(), self.rows).double().mean())
+        errors = reconstruction_errors(net.module_.eval(), self.rows).double()
+        error = float(np.average(errors, weights=self.rows.weight))
         net.history.record("validation_loss", error)
         return error
