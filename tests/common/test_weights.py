@@ -195,6 +195,16 @@ def test_an_autoencoder_reconstructs_heavy_rows_better(name, heavy):
     assert errors[kind == heavy].mean() < 0.8 * errors[kind != heavy].mean()
 
 
+@pytest.mark.parametrize("name", ["Autoencoder", "DEC", "FuzzyCMeans"])
+def test_centre_and_scale_of_the_input_are_weighted(name):
+    X, _ = blobs()
+    times = some_weights().astype(int)
+    weighted = tiny(name).fit(X, sample_weight=times)
+    repeated = tiny(name).fit(X.repeat(times, axis=0))
+    np.testing.assert_allclose(weighted.center_, repeated.center_, rtol=1e-9)
+    assert weighted.scale_ == pytest.approx(repeated.scale_, rel=1e-9)
+
+
 def test_the_error_of_rows_held_out_is_weighted():
     """It is that of the heavy rows, which are all but constant, not of the noise of the others."""
     rng = np.random.default_rng(0)
