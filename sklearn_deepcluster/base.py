@@ -228,6 +228,45 @@ class TorchEstimator(
         super().__setstate__(state)
 
 
+class TakesWeights:
+    """Mixin of the estimators whose training can weight the rows: ``fit`` takes the weights.
+
+    An estimator without it does not: nothing is given that would have no effect. Its training
+    averages over rows by ``step.mean``, and over all rows with ``task.weight``.
+    """
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit to X, where some samples may count more than others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or image array
+            Training data; (n_samples, height, width) and
+            (n_samples, channels, height, width) are flattened.
+
+        y : Ignored
+            Present for API consistency.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts, 0 or more: one of weight 2 counts as two of weight 1; one
+            of weight 0 is not learned from, but gets a label. They are divided by their mean, so
+            that equal ones are the same as None.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X, a weight or a parameter is not valid; before any training.
+        FloatingPointError
+            If the training (of a clusterer: that of every run) diverges.
+        """
+        return self._fit(X, y, sample_weight)
+
+
 complete_docstring(TorchEstimator)
 
 

@@ -8,6 +8,7 @@ import torch
 from sklearn.base import ClusterMixin
 from sklearn.datasets import make_blobs
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_deepcluster import Autoencoder, ConvAutoencoder, ConvEncoder, GRUEncoder, MLPEncoder
 from sklearn_deepcluster.base import TorchEstimator
@@ -164,6 +165,10 @@ POSITIVE_SCORE = ["IMSAT"]
 LEAST_ROWS = {
     name: 2 if name in [*END_TO_END, "JULE", "ContextPredictor"] else 1 for name in ESTIMATORS
 }
+
+
+# Their `fit` takes `sample_weight`.
+WEIGHTED = [name for name, cls in PUBLIC.items() if has_fit_parameter(cls, "sample_weight")]
 
 
 def slot_of(name):

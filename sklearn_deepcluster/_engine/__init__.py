@@ -2,7 +2,7 @@
 
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
-from sklearn_deepcluster._engine._blocks import map_blocks
+from sklearn_deepcluster._engine._blocks import map_blocks, mean_loss
 from sklearn_deepcluster._engine._callbacks import duplicate
 from sklearn_deepcluster._engine._dense import dense_rows
 from sklearn_deepcluster._engine._device import (
@@ -54,6 +54,7 @@ __all__ = [
     "inference_device",
     "learn_standard",
     "map_blocks",
+    "mean_loss",
     "ordinary_tensors",
     "random_stream",
     "resolve_device",

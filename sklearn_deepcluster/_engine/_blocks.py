@@ -10,6 +10,7 @@ import weakref
 
 import torch
 
+from sklearn_deepcluster._engine._net import Step
 from sklearn_deepcluster._engine._seeds import generator
 from sklearn_deepcluster.nn import RecurrentEncoder
 
@@ -80,6 +81,35 @@ def map_blocks(
                 out = torch.empty(len(rows), *part.shape[1:], dtype=dtype, device=rows.device)
             out[where] = part
     return out.cpu()
+
+
+def mean_loss(objective, function, rows, **options):
+    """What an objective says of all rows, on average; nothing is trained.
+
+    Parameters
+    ----------
+    objective : nn.Module
+        Called with a :class:`~sklearn_deepcluster._engine.Step` of outputs, rows and weights.
+    function : callable
+        Makes the outputs for a tensor (b, n_features).
+    rows : Rows
+    **options : dict
+        See :func:`map_blocks`.
+
+    Returns
+    -------
+    loss : float
+    """
+    seen = 0  # blocks come in order, and none is padded
+
+    def losses(block):
+        nonlocal seen
+        part, seen = slice(seen, seen + len(block)), seen + len(block)
+        weight = None if rows.weight is None else rows.weight[part].to(block.device)
+        loss = objective(Step(function(block), block, weight=weight))["loss"]
+        return loss.expand(len(block))
+
+    return float(map_blocks(losses, rows, **options).double().mean())
 
 
 def block_size(rows, module=None):

@@ -9,6 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_deepcluster._engine._rows import Chosen
+from sklearn_deepcluster.losses import weighted
 from sklearn_deepcluster.nn import untracked
 
 
@@ -29,6 +30,8 @@ class Step:
     kind : object
         Of which kind the batch is, where a method draws several.
     net : IndexedNet
+    weight : Tensor of shape (b,) or None
+        Of the rows of the batch, with mean 1 over all rows; None where all count the same.
     """
 
     outputs: tuple
@@ -37,6 +40,15 @@ class Step:
     targets: object = None
     kind: object = None
     net: object = None
+    weight: torch.Tensor | None = None
+
+    def mean(self, values):
+        """Mean of values of the rows (b,), each times its weight.
+
+        The divisor is the number of rows, not the sum of their weights, so that the mean over all
+        batches is that over all rows.
+        """
+        return weighted(values, self.weight).mean()
 
     def network(self, x):
         """Outputs of the module for other rows x (b, d), such as perturbed ones.
@@ -79,6 +91,9 @@ class IndexedNet(NeuralNet):
     targets : object
         What the objective is given until the schedule sets others.
 
+    weight : Tensor of shape (n,) or None
+        Of all rows.
+
     kept_epoch : int or None
         The epoch, from 1, that a callback has gone back to, 0 the start; None is the last.
 
@@ -93,6 +108,7 @@ class IndexedNet(NeuralNet):
     """
 
     targets = None
+    weight = None
     kept_epoch = None
     observed = False
     reads_batches = False
@@ -125,7 +141,9 @@ class IndexedNet(NeuralNet):
         return tuple(out if out is None else out.float() for out in outputs)
 
     def train_step_single(self, batch, **fit_params):
-        step = Step(self.infer(batch.x), batch.x, batch.index, self.targets, batch.kind, self)
+        weight = None if self.weight is None else self.weight[batch.index]
+        outputs = self.infer(batch.x)
+        step = Step(outputs, batch.x, batch.index, self.targets, batch.kind, self, weight)
         try:
             terms = self.criterion_(step)
         except torch.linalg.LinAlgError as exc:  # of numbers that are not finite any more

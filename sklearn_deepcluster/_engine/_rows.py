@@ -33,10 +33,14 @@ class Rows:
         What is subtracted from each row, in float64, and the divisor.
 
     device : torch.device or str, default="cpu"
+
+    weight : float32 Tensor of shape (n_samples,) on the CPU, default=None
+        How much each row counts, with mean 1; None where all count the same.
     """
 
-    def __init__(self, X, *, standard=None, device="cpu"):
+    def __init__(self, X, *, standard=None, device="cpu", weight=None):
         self.X = X
+        self.weight = weight
         self.standard = standard or Standard()
         self.device = torch.device(device)
         center = self.standard.row(X.shape[1])
@@ -69,9 +73,12 @@ class Rows:
         return Rows(X, standard=self.standard, device=self.device)
 
     def some(self, index):
-        """These rows alone, a 1-D int64 tensor on the CPU, in the same unit and place."""
+        """The rows `index` (1-D int64 tensor on the CPU) alone, with their weights."""
         X = self.X[index.numpy()]
-        return self.like(X if issparse(X) else np.asarray(X))
+        some = self.like(X if issparse(X) else np.asarray(X))
+        if self.weight is not None:
+            some.weight = self.weight[index] / self.weight[index].mean()
+        return some
 
     def without_center(self):
         """Sparse rows in the unit of the network but for the centre, csr_array of float32."""

@@ -86,7 +86,7 @@ class Standard:
         return out if lossy or extreme else out.astype(np.float32)
 
 
-def learn_standard(X, input_shape=None, *, center="auto", scale="auto"):
+def learn_standard(X, input_shape=None, *, center="auto", scale="auto", weight=None):
     """Learn where samples are centred and by what they are divided.
 
     Parameters
@@ -102,6 +102,8 @@ def learn_standard(X, input_shape=None, *, center="auto", scale="auto"):
         in all features whose range has it. None is zero.
     scale : "auto", float or None
         "auto" is the root mean square of what is left; None is 1.
+    weight : ndarray of shape (n,), default=None
+        How much each row counts.
 
     Returns
     -------
@@ -117,12 +119,12 @@ def learn_standard(X, input_shape=None, *, center="auto", scale="auto"):
     UserWarning
         If a few rows make most of the variance, or different rows are the same to the network.
     """
-    moments = _moments(X, input_shape)
+    moments = _moments(X, input_shape, weight)
     if not np.isfinite(moments.mean).all():
         raise ValueError("Input X contains NaN, infinity or values too large for float64.")
     c = np.zeros_like(moments.mean) if center is None else moments.mean
     if center == "auto":
-        background = _background(X)
+        background = _background(X, weight)
         if background is not None:
             has_it = (moments.low <= background) & (background <= moments.high)
             c = np.where(has_it, background, moments.mean)
@@ -171,8 +173,11 @@ class _Moments:
         )
 
 
-def _moments(X, shape):
-    """Moments of samples by one pass over X; NaN, the padding of sequences, does not count."""
+def _moments(X, shape, weight=None):
+    """Moments of samples by one pass over X; NaN, the padding of sequences, does not count.
+
+    Sequences have no weights.
+    """
     # Axes of a chunk: rows, what has a centre of its own, what shares it.
     sequential = shape is not None and len(shape) == 2
     if sequential:
@@ -187,25 +192,32 @@ def _moments(X, shape):
         if total is None:
             # Sums of values far from zero would lose what tells them apart.
             shift = part[:1, :, :1].copy()
-        part = _chunk_moments(part - shift, sequential)
+        of_part = None if weight is None else weight[start : start + step]
+        part = _chunk_moments(part - shift, sequential, of_part)
         total = part if total is None else total.join(part)
     shift = shift.ravel()
     total.mean, total.low, total.high = (v + shift for v in (total.mean, total.low, total.high))
     return total
 
 
-def _chunk_moments(part, padded):
+def _chunk_moments(part, padded, weight=None):
     if padded:
         part = np.ma.masked_invalid(part)
         count = np.asarray(part.count(axis=(0, 2)), dtype=np.float64)
     else:
-        count = np.full(part.shape[1], float(part.shape[0] * part.shape[2]))
+        n_rows = part.shape[0] if weight is None else weight.sum()
+        count = np.full(part.shape[1], float(n_rows * part.shape[2]))
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.asarray(np.ma.filled(part.mean(axis=(0, 2)), 0.0))
+        if weight is None:
+            mean = np.asarray(np.ma.filled(part.mean(axis=(0, 2)), 0.0))
+        else:
+            mean = np.einsum("i,ijk->j", weight, part) / count
         apart = np.ma.filled(part - mean[:, None], 0.0).reshape(len(part), -1)
         rows = np.sqrt(np.einsum("ij,ij->i", apart, apart))
         if not (np.isfinite(rows).all() and rows.any()):  # squares that float64 does not hold
             rows = np.array([_norm(row) for row in apart])
+        if weight is not None:
+            rows = np.sqrt(weight) * rows
     low = np.ma.filled(part.min(axis=(0, 2)), np.inf)
     high = np.ma.filled(part.max(axis=(0, 2)), -np.inf)
     return _Moments(count, mean, np.asarray(low), np.asarray(high), _norm(rows), [rows])
@@ -219,20 +231,23 @@ def _norm(v):
     return largest * float(np.linalg.norm(v / largest))
 
 
-def _background(X):
+def _background(X, weight=None):
     """The value that makes a large share of all values, or None."""
-    values = _spread_rows(X, max(1, SAMPLE_VALUES // X.shape[1])).ravel()
+    rows = _spread_rows(X, max(1, SAMPLE_VALUES // X.shape[1]))
+    values = dense_rows(X, rows).ravel()
     if values.dtype.kind == "f":
         values = values[~np.isnan(values)]
-    found, times = np.unique(values, return_counts=True)
+    found, which, times = np.unique(values, return_inverse=True, return_counts=True)
+    if weight is not None:
+        times = np.bincount(which, np.repeat(weight[rows], X.shape[1]))
     most = times.argmax()
-    return float(found[most]) if times[most] >= BACKGROUND_SHARE * len(values) else None
+    return float(found[most]) if times[most] >= BACKGROUND_SHARE * times.sum() else None
 
 
 def _spread_rows(X, count):
-    """So many rows of X, or all, evenly spread over it."""
+    """Numbers of so many rows of X, or of all, evenly spread over it."""
     n = X.shape[0]
-    return dense_rows(X, np.linspace(0, n - 1, min(n, count)).astype(int))
+    return np.linspace(0, n - 1, min(n, count)).astype(int)
 
 
 def _warn_of_few_rows(moments):
@@ -253,7 +268,7 @@ def _warn_of_few_rows(moments):
 def _warn_of_equal_rows(X, standard):
     if X.dtype == np.float32 or X.dtype.itemsize <= 2:  # what float32 holds is not lost
         return
-    part = _spread_rows(X, max(2, CHUNK_VALUES // X.shape[1]))
+    part = dense_rows(X, _spread_rows(X, max(2, CHUNK_VALUES // X.shape[1])))
     seen = standard.apply(part)
     before, after = (len({row.tobytes() for row in x + x.dtype.type(0)}) for x in (part, seen))
     if after < before:

@@ -140,6 +140,7 @@ class Trainer:
         net.reads_batches = any(map(reads_batches, plain(callbacks)))
         net.learned, net.held = Chosen(rows, getattr(batches, "chosen", None)), held
         trained = [(p, p.requires_grad) for part in (module, objective) for p in part.parameters()]
+        net.weight = None if rows.weight is None else rows.weight.to(self.device)
         drawing = [
             layer
             for part in (module, objective)

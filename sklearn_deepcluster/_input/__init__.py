@@ -5,6 +5,7 @@ from sklearn_deepcluster._input._read import read
 from sklearn_deepcluster._input._rows import distinct_entries, flat_rows
 from sklearn_deepcluster._input._samples import Form, Samples
 from sklearn_deepcluster._input._sequences import is_sequences, padded_rows
+from sklearn_deepcluster._input._weights import weigh
 
 __all__ = [
     "Form",
@@ -15,4 +16,5 @@ __all__ = [
     "kind_of",
     "padded_rows",
     "read",
+    "weigh",
 ]

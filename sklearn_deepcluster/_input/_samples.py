@@ -3,7 +3,10 @@
 import dataclasses
 
 import numpy as np
+import torch
 from scipy.sparse import csr_array
+
+from sklearn_deepcluster._engine import Rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,13 +35,32 @@ class Samples(Form):
         Images and sequences are flattened, and sequences padded with NaN to one length. Sparse rows
         have sorted indices, each once, and no stored zeros.
     feature_names : ndarray of str or None
+    weight : float64 ndarray of shape (n,) or None
+        How much each counts, with mean 1; None where all count the same.
+    mean_weight : float
+        By which the weights of those that count were divided.
+    kept : bool ndarray of shape (n_given,) or None
+        Which of the samples as given these are, where some do not count; see :func:`weigh`.
     """
 
     X: np.ndarray | csr_array
     feature_names: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    mean_weight: float = 1.0
+    kept: np.ndarray | None = None
 
     def __len__(self):
         return self.X.shape[0]
+
+    @property
+    def n_given(self):
+        """Number of samples as given."""
+        return len(self) if self.kept is None else len(self.kept)
+
+    def rows(self, standard, device):
+        """The samples as rows in the unit of a network."""
+        weight = None if self.weight is None else torch.from_numpy(self.weight).float()
+        return Rows(self.X, standard=standard, device=device, weight=weight)
 
     @property
     def fitted(self):

@@ -14,14 +14,14 @@ not imitated.
 
 import numbers
 
-import torch
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule
+from sklearn_deepcluster.base import TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._start import NAMES, SEEDINGS
 from sklearn_deepcluster.cluster._task import Outcome, watch_labels
-from sklearn_deepcluster.losses import squared_distances
+from sklearn_deepcluster.losses import squared_distances, weighted
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
@@ -50,7 +50,7 @@ class CenterDistanceLoss(nn.Module):
 
     def forward(self, step):
         """Return the terms of the loss for a batch."""
-        distance = (step.outputs[0] - step.targets[step.index]).square().sum(1).mean()
+        distance = step.mean((step.outputs[0] - step.targets[step.index]).square().sum(1))
         terms = self.reconstruction(step)
         error = terms.pop("loss")
         terms |= {"reconstruction": error.detach(), "distance": distance.detach()}
@@ -82,11 +82,11 @@ class CenterRefresh(Schedule):
         labels, self.given = self.given, None
         if labels is None:
             labels = squared_distances(z, self.objective.centers).argmin(1)
-        self.objective.centers = means_of(z, labels, self.objective.centers)
+        self.objective.centers = means_of(z, labels, self.objective.centers, self.task.weight)
         return labels
 
 
-def means_of(z, labels, centers):
+def means_of(z, labels, centers, weight=None):
     """Means (k, e) of the clusters; an empty one takes a row farthest from its centre.
 
     Parameters
@@ -95,17 +95,18 @@ def means_of(z, labels, centers):
     labels : int64 Tensor of shape (n,)
     centers : Tensor of shape (k, e)
         Those before.
+    weight : Tensor of shape (n,), default=None
     """
-    counts = torch.bincount(labels, minlength=len(centers))
-    members = nn.functional.one_hot(labels, len(centers)).to(z.dtype)
-    means = members.T @ z / counts.clamp_min(1).unsqueeze(1)
+    members = weighted(nn.functional.one_hot(labels, len(centers)).to(z.dtype), weight)
+    counts = members.sum(0)
+    means = members.T @ z / counts.where(counts > 0, 1.0).unsqueeze(1)
     empty = (counts == 0).nonzero()[:, 0]
     gaps = (z - centers[labels]).square().sum(1)
     means[empty] = z[gaps.argsort(descending=True, stable=True)[: len(empty)]]
     return means
 
 
-class AEC(BaseDeepClusterer):
+class AEC(TakesWeights, BaseDeepClusterer):
     """Auto-encoder based clustering: rows are pulled to the mean of their cluster.
 
     An autoencoder is trained, and trained further with the squared distance of each row to its

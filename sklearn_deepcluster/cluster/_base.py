@@ -41,14 +41,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_deepcluster._engine import (
-    Rows,
     draw_seed,
     generator,
     map_blocks,
     ordinary_tensors,
     random_stream,
 )
-from sklearn_deepcluster._input import read
+from sklearn_deepcluster._input import read, weigh
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
 from sklearn_deepcluster.cluster._network import (
     First,
@@ -56,7 +55,7 @@ from sklearn_deepcluster.cluster._network import (
     reads_sequences,
     takes_sparse,
 )
-from sklearn_deepcluster.cluster._start import NAMES, RAW_BYTES, Start, cluster_means
+from sklearn_deepcluster.cluster._start import NAMES, RAW_BYTES, Start, cluster_means, variances
 from sklearn_deepcluster.cluster._task import Given, Run, Task
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
@@ -136,11 +135,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each training sample; equals ``predict`` of the training data.
+        Cluster of each training sample, those of weight 0 included; equals ``predict`` of the
+        training data.
 
     initial_labels_ : ndarray of shape (n_samples,)
         The clusters that the method started from; -1 for samples in which none were looked for, as
-        without a start and with `warm_start`.
+        without a start, with `warm_start` and for those of weight 0.
 
     cluster_centers_ : ndarray of shape (n_clusters, n_components)
         Centres in the embedding.
@@ -149,9 +149,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         The encoder, with ``encode``; it works on (X - ``center_``) / ``scale_``.
 
     inertia_ : float
-        Sum of squared distances of the samples of ``labels_`` to the nearest centre, in the
-        embedding. Its unit is that of the embedding, which every fit learns anew: compare models by
-        ``score``, which has none.
+        Sum of squared distances of the samples of ``labels_`` to the nearest centre, times their
+        weights, in the embedding. Its unit is that of the embedding, which every fit learns anew:
+        compare models by ``score``, which has none.
 
     embedding_variance_ : float
         Total variance of the training embedding.
@@ -256,8 +256,6 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 raise ValueError(f"{nested[0]} cannot be set: {name}={given!r}.")
         return super().set_params(**params)
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    @ordinary_tensors
     def fit(self, X, y=None):
         """Learn the embedding and cluster X.
 
@@ -284,8 +282,13 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         FloatingPointError
             If the training of every run diverges.
         """
+        return self._fit(X, y)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    @ordinary_tensors
+    def _fit(self, X, y=None, sample_weight=None):
         resumed = self.warm_start and hasattr(self, "module_")
-        samples = self._read(X, reset=not resumed)
+        samples = weigh(self._read(X, reset=not resumed), sample_weight)
         stream = random_stream(self.random_state)
         seeds = [draw_seed(stream) for _ in range(self.n_init)]
         network = network_of(self, samples)
@@ -298,11 +301,23 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             runs = Parallel(n_jobs=self.n_jobs)(
                 delayed(_try_run)(self, given, seed) for seed in seeds
             )
-        self._become(self._best_run(runs).fitted)
+        fitted = self._best_run(runs).fitted
+        if samples.kept is not None:
+            fitted |= self._labels_of_all(X, fitted, samples.kept)
+        self._become(fitted)
         n_empty = self.n_clusters - len(np.unique(self.labels_))
         if n_empty:
             warn_user(f"{n_empty} of {self.n_clusters} clusters are empty.", ConvergenceWarning)
         return self
+
+    def _labels_of_all(self, X, fitted, kept):
+        """Labels of all samples, where the fit has seen those that were `kept` alone."""
+        model = copy.copy(self)
+        model._become(fitted)
+        labels = model.predict(X)
+        initial = np.full(len(labels), -1)
+        initial[kept] = fitted["initial_labels_"]
+        return {"labels_": labels, "initial_labels_": initial}
 
     def _read(self, X, *, reset):
         sequential, shape = reads_sequences(self)
@@ -354,14 +369,19 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             first = network.first(samples, network_seed, self)
             settings = self.get_params(deep=False) | {"n_components": first.n_components}
             first.module = self._adapt(first.module, settings, generator(network_seed))
-        rows = Rows(samples.X, standard=first.standard, device=trainer.device)
+        rows = samples.rows(first.standard, trainer.device)
         task = Task(
             module=first.module.to(trainer.device),
             n_components=first.n_components,
             rows=rows,
             trainer=trainer,
             seed=seed,
-            start=Start(getattr(self, "init", "k-means"), self.n_clusters, start_seed),
+            start=Start(
+                getattr(self, "init", "k-means"),
+                self.n_clusters,
+                start_seed,
+                weight=samples.weight,
+            ),
             stage=f"{type(self).__name__}: clustering",
             reconstruction=first.reconstruction,
             y=given.y,
@@ -377,12 +397,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     def _finished(self, given, first, task, outcome):
         """The fitted state that a run has led to, and how good it is."""
         labels, z = self._assign_rows(task.module, outcome.head, task.rows, quick=False)
-        head = fitted_head(outcome.head)
+        head, weight = fitted_head(outcome.head), given.samples.weight
         if "cluster_centers_" not in head:
             empty = np.broadcast_to(z.mean(axis=0), (self.n_clusters, z.shape[1]))
-            head["cluster_centers_"] = cluster_means(z, labels, empty).numpy()
+            head["cluster_centers_"] = cluster_means(z, labels, empty, weight).numpy()
         centers = head["cluster_centers_"]
-        variance = float(z.var(axis=0, dtype=np.float64).sum()) or 1.0
+        variance = _total_variance(z, weight) or 1.0
         history = _history(outcome.history)
         kept = outcome.history[-1].get("kept_epoch", len(history["loss"]))
         if first.losses is not None:
@@ -401,13 +421,13 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             "center_": first.standard.center,
             "scale_": first.standard.scale,
             "n_components_": first.n_components,
-            "inertia_": inertia(z, centers),
+            "inertia_": given.samples.mean_weight * inertia(z, centers, weight),
             "embedding_variance_": variance,
             "initial_labels_": _initial_labels(task),
             **head,
             **outcome.attributes,
         }
-        return Run(fitted, scatter=_mean_gap(z, centers) / variance)
+        return Run(fitted, scatter=_mean_gap(z, centers, weight) / variance)
 
     def _best_run(self, runs):
         """The best of the runs that did not diverge: none with fewer clusters than another."""
@@ -573,13 +593,21 @@ def _gaps(z, centers):
     return pairwise_distances_argmin_min(z, centers, metric="sqeuclidean")[1]
 
 
-def _mean_gap(z, centers):
-    return float(_gaps(z, centers).mean())
+def _mean_gap(z, centers, weight=None):
+    return float(np.average(_gaps(z, centers), weights=weight))
 
 
-def inertia(z, centers):
-    """Sum of squared distances of the rows of z to the nearest centre."""
-    return float(_gaps(z, centers).sum(dtype=np.float64))
+def inertia(z, centers, weight=None):
+    """Sum of squared distances of the rows of z to the nearest centre; `weight` has mean 1."""
+    gaps = _gaps(z, centers).astype(np.float64)
+    return float(gaps.sum() if weight is None else gaps @ weight)
+
+
+def _total_variance(z, weight):
+    if weight is None:
+        return float(z.var(axis=0, dtype=np.float64).sum())
+    z, weight = torch.from_numpy(z).double(), torch.from_numpy(weight)
+    return float(variances(z, weight).sum())
 
 
 def fitted_head(head):

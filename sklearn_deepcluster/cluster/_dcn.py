@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from sklearn_deepcluster._engine import draw_seed, ordinary_tensors, random_stream
+from sklearn_deepcluster.base import TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._network import network_of
 from sklearn_deepcluster.cluster._task import AssignmentWatch, Given, Outcome
-from sklearn_deepcluster.losses import squared_distances
+from sklearn_deepcluster.losses import squared_distances, weighted
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 
@@ -58,7 +59,7 @@ class HardAssignmentLoss(nn.Module):
     def forward(self, step):
         """Return the terms of the loss for a batch."""
         gaps = step.outputs[0] - self.centers[self.labels[step.index]]
-        distance = gaps.square().sum(1).mean()
+        distance = step.mean(gaps.square().sum(1))
         terms = self.reconstruction(step)
         error = terms.pop("loss")
         loss = error + 0.5 * self.lam * distance
@@ -71,10 +72,11 @@ class HardAssignmentLoss(nn.Module):
         z = step.embed(step.x)
         labels = squared_distances(z, self.centers).argmin(1)
         self.labels[step.index] = labels
-        self.centers, self.counts = moved_centers(self.centers, self.counts, z, labels)
+        moved = moved_centers(self.centers, self.counts, z, labels, step.weight)
+        self.centers, self.counts = moved
 
 
-def moved_centers(centers, counts, z, labels):
+def moved_centers(centers, counts, z, labels, weight=None):
     """Centres and counts after these rows, each of which moves its centre by one over its count.
 
     Parameters
@@ -83,19 +85,21 @@ def moved_centers(centers, counts, z, labels):
     counts : Tensor of shape (k,)
     z : Tensor of shape (b, e)
     labels : int64 Tensor of shape (b,)
+    weight : Tensor of shape (b,), default=None
+        What a row adds to the count; None is 1.
 
     Returns
     -------
     centers, counts : Tensors
         As the loop ``counts[j] += 1; centers[j] += (z[i] - centers[j]) / counts[j]`` gives them.
     """
-    members = nn.functional.one_hot(labels, len(centers)).to(z.dtype)
+    members = weighted(nn.functional.one_hot(labels, len(centers)).to(z.dtype), weight)
     after = counts + members.sum(0)
     sums = counts.unsqueeze(1) * centers + members.T @ z
     return torch.where((after > 0).unsqueeze(1), sums / after.unsqueeze(1), centers), after
 
 
-class DCN(BaseDeepClusterer):
+class DCN(TakesWeights, BaseDeepClusterer):
     """Deep clustering network: an autoencoder whose embedding is to suit k-means.
 
     An autoencoder is trained, and trained further with the squared distance of each row to its
@@ -122,7 +126,7 @@ class DCN(BaseDeepClusterer):
         The weight of half the distances.
 
     counts_ : ndarray of shape (n_clusters,)
-        How many rows each centre is the mean of, `count_init` included.
+        How many rows each centre is the mean of, `count_init` included; the sum of their weights.
 
     module_ : torch.nn.Module
         The autoencoder, with ``encode`` and ``decode``; it works on (X - ``center_``) / ``scale_``.

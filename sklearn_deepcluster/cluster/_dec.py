@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule
-from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.base import POSITIVE_INT, TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._task import Outcome, rounds_of_steps, watch_labels
 from sklearn_deepcluster.losses import (
     kl_divergence,
+    squared_error,
     student_t_log_assignment,
     target_distribution,
 )
@@ -55,10 +56,10 @@ class ClusteringLoss(nn.Module):
         """Return the terms of the loss for a batch."""
         z, reconstruction = step.outputs
         log_q = student_t_log_assignment(z, self.centers, self.alpha)
-        kl = kl_divergence(step.targets[step.index], log_q)
+        kl = kl_divergence(step.targets[step.index], log_q, step.weight)
         if reconstruction is None:
             return {"loss": self.gamma * kl, "kl": kl}
-        error = nn.functional.mse_loss(reconstruction, step.x)
+        error = squared_error(reconstruction, step.x, step.weight)
         return {"loss": self.gamma * kl + error, "kl": kl, "reconstruction": error}
 
 
@@ -80,14 +81,14 @@ class TargetRefresh(Schedule):
         with torch.no_grad():
             z = self.task.embed().to(centers.device)
             q = student_t_log_assignment(z, centers, self.objective.alpha).exp()
-            targets = target_distribution(q, self.kind)
+            targets = target_distribution(q, self.kind, weight=self.task.weight)
         labels = q.argmax(1)
         watch_labels(net, self.labels_, labels, self.tol)
         self.labels_ = labels
         return targets
 
 
-class DEC(BaseDeepClusterer):
+class DEC(TakesWeights, BaseDeepClusterer):
     """Deep embedded clustering.
 
     An autoencoder is trained, its decoder dropped, and encoder and cluster centres are refined

@@ -18,7 +18,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule, in_rounds
-from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.base import POSITIVE_INT, TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._start import cluster_means
 from sklearn_deepcluster.cluster._task import Outcome
@@ -26,6 +26,7 @@ from sklearn_deepcluster.losses import (
     dekm_targets,
     scatter_rotation,
     squared_distances,
+    weighted,
     within_scatter,
 )
 from sklearn_deepcluster.utils._sklearn import StrOptions
@@ -50,7 +51,7 @@ class RotatedTargetLoss(nn.Module):
         difference = step.outputs[0] @ made.rotation - made.targets[step.index]
         if made.dims is not None:
             difference = difference[:, made.dims]
-        loss = difference.square().sum() / made.targets.shape[1]
+        loss = weighted(difference.square(), step.weight).sum() / made.targets.shape[1]
         # The net averages terms over rows; a sum over the batch is recorded per row.
         return {"loss": loss, "target_error": (loss / len(step.x)).detach()}
 
@@ -92,8 +93,9 @@ class KMeansRefresh(Schedule):
                 n_init=self.estimator.kmeans_n_init,
                 random_state=self.random.randint(np.iinfo(np.int32).max),
             )
-        kmeans.fit(z.numpy())
-        centers = cluster_means(z.numpy(), kmeans.labels_, kmeans.cluster_centers_)
+        weight = self.task.start.weight
+        kmeans.fit(z.numpy(), sample_weight=weight)
+        centers = cluster_means(z.numpy(), kmeans.labels_, kmeans.cluster_centers_, weight)
         return z, kmeans.labels_.astype(np.int64), centers
 
     def _start(self, z):
@@ -115,7 +117,8 @@ class KMeansRefresh(Schedule):
         target, e = self.estimator.target, z.shape[1]
         rotation = torch.eye(e, dtype=torch.float32)
         if not target.endswith("-raw"):
-            rotation = scatter_rotation(within_scatter(z, labels, centers)).float()
+            scatter = within_scatter(z, labels, centers, self.task.weight)
+            rotation = scatter_rotation(scatter).float()
         dims = {"last": [e - 1], "all": list(range(e))}.get(target.removesuffix("-raw"))
         if dims is None:
             dims = [int(self.random.randint(e))]
@@ -133,7 +136,7 @@ def label_change(old, new):
     return 1.0 - float(matched) / len(new)
 
 
-class DEKM(BaseDeepClusterer):
+class DEKM(TakesWeights, BaseDeepClusterer):
     """Deep embedded k-means.
 
     An autoencoder is trained and its decoder dropped. Then k-means on the embedding alternates

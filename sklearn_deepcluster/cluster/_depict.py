@@ -15,6 +15,7 @@ import numbers
 import numpy as np
 from torch import nn
 
+from sklearn_deepcluster.base import TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._labels import known_classes, known_clusters
 from sklearn_deepcluster.cluster._softmax import (
@@ -34,7 +35,7 @@ from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 
-class DEPICT(BaseDeepClusterer):
+class DEPICT(TakesWeights, BaseDeepClusterer):
     """Deep clustering by relative entropy minimisation, with a joint denoising autoencoder.
 
     An autoencoder learns to reconstruct its input and its hidden layers from corrupted rows. Its
@@ -206,7 +207,7 @@ class DEPICT(BaseDeepClusterer):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn the embedding and cluster X.
 
         Parameters
@@ -219,6 +220,9 @@ class DEPICT(BaseDeepClusterer):
             Used with ``semi_supervised=True`` alone: labels of any sortable type, -1 where there
             is none.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts; see ``DEC.fit``.
+
         Returns
         -------
         self : object
@@ -227,13 +231,13 @@ class DEPICT(BaseDeepClusterer):
         Raises
         ------
         ValueError
-            If X, a parameter or, where it is used, y is not valid; before any training.
+            If X, a weight, a parameter or, where it is used, y is not valid; before any training.
         FloatingPointError
             If the training of every run diverges.
         """
-        return super().fit(X, y)
+        return super().fit(X, y, sample_weight)
 
-    def fit_predict(self, X, y=None):
+    def fit_predict(self, X, y=None, sample_weight=None):
         """Fit to X (and y, where ``semi_supervised``); return ``labels_``.
 
         Parameters
@@ -243,11 +247,14 @@ class DEPICT(BaseDeepClusterer):
         y : array-like of shape (n_samples,), default=None
             See ``fit``.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            See ``fit``.
+
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self.fit(X, y).labels_
+        return self.fit(X, y, sample_weight).labels_
 
     def _default_network(self, form):
         shared = {
@@ -269,7 +276,9 @@ class DEPICT(BaseDeepClusterer):
         check_prior(self.prior, self.n_clusters)
         if not self.semi_supervised or given.y is None:
             return None
-        return known_classes(given.y, len(given.samples), self.n_clusters)
+        samples = given.samples
+        y = known_classes(given.y, samples.n_given, self.n_clusters)
+        return y if samples.kept is None else y[samples.kept]
 
     def _optimize(self, task):
         device, n_samples = task.trainer.device, len(task.rows)
@@ -279,9 +288,10 @@ class DEPICT(BaseDeepClusterer):
             layer = task.head["coef_"], task.head["intercept_"]
         else:
             labels, centers = task.start.clusters(z)
-            layer = nearest_mean_softmax(z, labels, centers)
+            layer = nearest_mean_softmax(z, labels, centers, task.weight)
         y = np.full(n_samples, -1) if task.y is None else task.y
-        known = [part.to(device) for part in known_clusters(y, labels.numpy(), self.n_clusters)]
+        known = known_clusters(y, labels.numpy(), self.n_clusters, task.start.weight)
+        known = [part.to(device) for part in known]
         objective = SoftmaxClusteringLoss(*layer, task.reconstruction, self.lam).to(device)
         warm_up, targets = 0, None
         if not task.resumed and self.warm_up_epochs:
@@ -289,12 +299,12 @@ class DEPICT(BaseDeepClusterer):
             warm_up = n_epochs(n_samples, self.batch_size, self.warm_up_epochs, floor)
             hard = nn.functional.one_hot(labels, self.n_clusters).float().to(device)
             targets = pin(hard, known)
-        prior = ranked_prior(self.prior, labels, self.n_clusters)
+        prior = ranked_prior(self.prior, labels, self.n_clusters, task.weight)
         prior = None if prior is None else prior.to(device)
         refresh = SoftmaxRefresh(
             task,
             objective,
-            lambda p: target_distribution(p, self.target, prior),
+            lambda p: target_distribution(p, self.target, prior, task.weight),
             self.tol,
             known,
             warm_up,

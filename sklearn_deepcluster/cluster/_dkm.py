@@ -23,8 +23,9 @@ import torch
 from torch import nn
 
 from sklearn_deepcluster._engine import Schedule
+from sklearn_deepcluster.base import TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
-from sklearn_deepcluster.cluster._start import NAMES, SEEDINGS
+from sklearn_deepcluster.cluster._start import NAMES, SEEDINGS, variances
 from sklearn_deepcluster.cluster._task import AssignmentWatch, Outcome
 from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation._base import n_epochs
@@ -77,7 +78,7 @@ class SoftDistanceLoss(nn.Module):
         """Return the terms of the loss for a batch."""
         gaps = squared_distances(step.outputs[0], self.centers)
         assigned = torch.softmax(-step.targets * gaps, dim=1)
-        distance = (assigned * gaps).sum(1).mean()
+        distance = step.mean((assigned * gaps).sum(1))
         self.labels[step.index] = gaps.detach().argmin(1)
         terms = self.reconstruction(step)
         error = terms.pop("loss")
@@ -107,7 +108,7 @@ def annealed_alphas():
     return alphas
 
 
-class DKM(BaseDeepClusterer):
+class DKM(TakesWeights, BaseDeepClusterer):
     """Deep k-means: soft assignments that gradients pass, in an embedding trained along.
 
     An autoencoder is trained, and trained further with the squared distances of each row to the
@@ -265,7 +266,7 @@ class DKM(BaseDeepClusterer):
         else:
             labels, centers = task.start.clusters(z)
         lam = task.distance_weight(self, z, centers, labels)
-        unit = _PACE * float(z.var(0, correction=0).mean()) ** 0.5 or 1.0
+        unit = _PACE * float(variances(z, task.weight).mean()) ** 0.5 or 1.0
         objective = SoftDistanceLoss(centers, labels, task.reconstruction, lam, unit)
         objective.to(task.trainer.device)
         epochs = n_epochs(len(task.rows), self.batch_size, self.max_epochs, self.min_steps)

@@ -33,7 +33,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_deepcluster._engine import Standard, learn_standard
-from sklearn_deepcluster._input import read
+from sklearn_deepcluster._input import read, weigh
 from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._memberships import (
     alternate,
@@ -90,7 +90,7 @@ class FuzzyCMeans(
         The cluster of each sample's largest membership, that of the nearest centre.
 
     objective_ : float
-        The objective J, in squared units of X.
+        The objective J, in squared units of X; with weights the sum is one of weighted rows.
 
     n_iter_ : int
         Iterations of the start that was kept.
@@ -167,7 +167,7 @@ class FuzzyCMeans(
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Cluster X.
 
         Parameters
@@ -178,6 +178,10 @@ class FuzzyCMeans(
         y : Ignored
             Present for API consistency.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts, 0 or more, in the means and in the objective; one of weight
+            0 still gets a label. None is 1.
+
         Returns
         -------
         self : object
@@ -186,29 +190,33 @@ class FuzzyCMeans(
         Raises
         ------
         ValueError
-            If X or a parameter is not valid.
+            If X, a weight or a parameter is not valid.
 
         Warns
         -----
         ConvergenceWarning
             If `max_iter` was reached, or centres coincide.
         """
-        samples = read(self, X, reset=True)
+        everything = read(self, X, reset=True)
+        samples = weigh(everything, sample_weight)
         n = len(samples)
         if n < self.n_clusters:
             raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
         init = self._given_centers(samples.X.shape[1])
-        standard = learn_standard(samples.X)
-        X = standard.apply(samples.X)
-        best = self._best_of_starts(X, None if init is None else _in_unit(init, standard))
+        standard = learn_standard(samples.X, weight=samples.weight)
+        X, weight = standard.apply(samples.X), samples.weight
+        init = None if init is None else _in_unit(init, standard)
+        best = self._best_of_starts(X, init, weight)
         centers = best.centers.astype(np.float32)
         labels, spread = nearest_centers(X, centers)
+        if samples.kept is not None:
+            labels = nearest_centers(standard.apply(everything.X), centers)[0]
         vars(self).pop("feature_names_in_", None)
         vars(self).update(
             samples.fitted,
             cluster_centers_=standard.undo(centers),
             labels_=labels,
-            objective_=_in_units(best.objective, standard),
+            objective_=_in_units(best.objective, standard) * samples.mean_weight,
             n_iter_=best.n_iter,
             center_=standard.center,
             scale_=standard.scale,
@@ -235,14 +243,14 @@ class FuzzyCMeans(
             )
         return init
 
-    def _best_of_starts(self, X, init):
+    def _best_of_starts(self, X, init, weight):
         if init is not None:
-            return alternate(X, init, self.m, self.max_iter, self.tol)
+            return alternate(X, init, self.m, self.max_iter, self.tol, weight)
         rng = check_random_state(self.random_state)
         best = None
         for _ in range(self.n_init):
-            start, _ = kmeans_plusplus(X, self.n_clusters, random_state=rng)
-            run = alternate(X, start, self.m, self.max_iter, self.tol)
+            start, _ = kmeans_plusplus(X, self.n_clusters, sample_weight=weight, random_state=rng)
+            run = alternate(X, start, self.m, self.max_iter, self.tol, weight)
             if best is None or run.objective < best.objective:
                 best = run
         return best

@@ -73,8 +73,8 @@ class KMeansLayerLoss(nn.Module):
         log_proba = logits.log_softmax(1)
         proba = log_proba.exp()
         norms = self.alpha * step.x.square().sum(1, keepdim=True)
-        loss = (proba * (norms - logits)).sum(1).mean() + bias.mean()
-        return {"loss": loss, "entropy": -(proba * log_proba).sum(1).mean().detach()}
+        loss = step.mean((proba * (norms - logits)).sum(1)) + bias.mean()
+        return {"loss": loss, "entropy": -step.mean((proba * log_proba).sum(1)).detach()}
 
 
 class LayerSchedule(Callback):
@@ -124,11 +124,11 @@ def train_layer(task, alpha, tol, **rounds):
         layer = KMeansLayer(task.head["coef_"], task.head["intercept_"])
     else:
         labels, centers = task.start.clusters(z)
-        alpha = softness(z, labels, centers) if alpha == "auto" else alpha
+        alpha = softness(z, labels, centers, task.weight) if alpha == "auto" else alpha
         layer = KMeansLayer.at(centers, alpha)
     layer.to(trainer.device)
     schedule = LayerSchedule(layer, z.to(trainer.device), tol)
-    embedded = Rows(z.numpy(), device=trainer.device)
+    embedded = Rows(z.numpy(), device=trainer.device, weight=task.weight)
     task = dataclasses.replace(task, module=layer, rows=embedded, data=task.rows)
     history = task.train(
         KMeansLayerLoss(alpha), schedule=[schedule], assign=lambda z: z.argmax(1), **rounds
@@ -143,6 +143,6 @@ def layer_pass(head, alpha, trainer, rows, **options):
     return layer.head()
 
 
-def softness(z, labels, centers):
+def softness(z, labels, centers, weight=None):
     """The alpha of round Gaussians as wide as the clusters, one over twice their variance."""
-    return 0.5 / within_variance(z, labels, centers)
+    return 0.5 / within_variance(z, labels, centers, weight)

@@ -16,7 +16,7 @@ from sklearn_deepcluster._engine import (
     ordinary_tensors,
     random_stream,
 )
-from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.base import POSITIVE_INT, TakesWeights
 from sklearn_deepcluster.cluster import _kmeans_layer, _tell
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer, fitted_head, inertia
 from sklearn_deepcluster.cluster._network import PassThrough
@@ -27,7 +27,7 @@ from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 
 
-class KMeansNet(BaseDeepClusterer):
+class KMeansNet(TakesWeights, BaseDeepClusterer):
     """k-means as a layer of a network: k-meansNet, and TELL, its successor.
 
     The weights of a linear layer are the centres, its output is the assignment. TELL keeps

@@ -42,7 +42,7 @@ def known_classes(y, n_samples, n_clusters):
     return found
 
 
-def match_classes(labels, classes, n_clusters):
+def match_classes(labels, classes, n_clusters, weight=None):
     """Cluster of each class: the assignment that most of the labelled rows agree with.
 
     Parameters
@@ -52,17 +52,19 @@ def match_classes(labels, classes, n_clusters):
     classes : ndarray of shape (m,)
         Their classes, 0, 1, ...
     n_clusters : int
+    weight : ndarray of shape (m,), default=None
+        How much each row counts.
 
     Returns
     -------
     clusters : ndarray of shape (n_classes,)
     """
     table = np.zeros((classes.max() + 1, n_clusters))
-    np.add.at(table, (classes, labels), 1)
+    np.add.at(table, (classes, labels), 1 if weight is None else weight)
     return linear_sum_assignment(table, maximize=True)[1]
 
 
-def known_clusters(y, labels, n_clusters):
+def known_clusters(y, labels, n_clusters, weight=None):
     """The labelled rows, and the clusters that their classes are matched to, int64 Tensors.
 
     Parameters
@@ -72,9 +74,11 @@ def known_clusters(y, labels, n_clusters):
     labels : ndarray of shape (n,)
         Clusters of all rows.
     n_clusters : int
+    weight : ndarray of shape (n,), default=None
     """
     rows = np.flatnonzero(y >= 0)
     if not len(rows):
         return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
-    clusters = match_classes(labels[rows], y[rows], n_clusters)
+    weight = None if weight is None else weight[rows]
+    clusters = match_classes(labels[rows], y[rows], n_clusters, weight)
     return torch.from_numpy(rows), torch.from_numpy(clusters[y[rows]])

@@ -19,14 +19,19 @@ class Run(NamedTuple):
     converged: bool
 
 
-def alternate(X, centers, m, max_iter, tol):
-    """Alternate memberships and centres until no membership changes by more than `tol`."""
+def alternate(X, centers, m, max_iter, tol, weight=None):
+    """Alternate memberships and centres until no membership changes by more than `tol`.
+
+    With a weight (n,) of the rows, these count as often in the means and in the objective.
+    """
+    weight = np.ones(1) if weight is None else weight
+    weight = np.broadcast_to(weight, len(X))[:, None]
     log_u = np.full((len(X), len(centers)), -np.inf)
-    _renew_memberships(log_u, X, centers, m)
+    _renew_memberships(log_u, X, centers, m, weight)
     n_iter, change = 0, np.inf
     while change > tol and n_iter < max_iter:
-        centers = _means(log_u, X, centers, m)
-        change, reached = _renew_memberships(log_u, X, centers, m)
+        centers = _means(log_u, X, centers, m, weight)
+        change, reached = _renew_memberships(log_u, X, centers, m, weight)
         n_iter += 1
     return Run(centers, reached, n_iter, change <= tol)
 
@@ -41,35 +46,35 @@ def log_memberships(squared, m):
     return log_softmax(logits, axis=1)
 
 
-def objective(log_u, squared, m):
-    """The sum of squared distances weighted by memberships to the power m."""
-    return float((np.exp(m * log_u) * squared).sum())
+def objective(log_u, squared, m, weight=1.0):
+    """The sum of squared distances weighted by memberships to the power m, and by row (b, 1)."""
+    return float((weight * np.exp(m * log_u) * squared).sum())
 
 
-def _renew_memberships(log_u, X, centers, m):
+def _renew_memberships(log_u, X, centers, m, weight):
     """Overwrite the memberships; return the largest change of one, and the objective."""
     change = total = 0.0
     for part in row_blocks(X, centers):
         squared = cdist(X[part], centers, "sqeuclidean")
         new = log_memberships(squared, m)
         change = max(change, float(np.abs(np.exp(new) - np.exp(log_u[part])).max()))
-        total += objective(new, squared, m)
+        total += objective(new, squared, m, weight[part])
         log_u[part] = new
     return change, total
 
 
-def _means(log_u, X, centers, m):
+def _means(log_u, X, centers, m, weight):
     """Weighted means of the rows; a centre that no row belongs to stays."""
     # Relative to the heaviest row of each cluster: of a large m all powers would vanish.
     heaviest = log_u.max(axis=0)
     heaviest[np.isneginf(heaviest)] = 0.0
-    weight, total = np.zeros(len(centers)), np.zeros(centers.shape)
+    mass, total = np.zeros(len(centers)), np.zeros(centers.shape)
     for part in row_blocks(X, centers):
-        powers = np.exp(m * (log_u[part] - heaviest))
-        weight += powers.sum(axis=0)
+        powers = weight[part] * np.exp(m * (log_u[part] - heaviest))
+        mass += powers.sum(axis=0)
         total += powers.T @ X[part].astype(np.float64)
-    weight = weight[:, None]
-    return np.where(weight > 0, total / np.where(weight > 0, weight, 1), centers)
+    mass = mass[:, None]
+    return np.where(mass > 0, total / np.where(mass > 0, mass, 1), centers)
 
 
 def nearest_centers(X, centers):

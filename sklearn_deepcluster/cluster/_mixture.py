@@ -3,6 +3,9 @@
 import torch
 from torch import nn
 
+from sklearn_deepcluster.cluster._start import variances
+from sklearn_deepcluster.losses import weighted
+
 
 class MixtureBound(nn.Module):
     r"""The negative evidence lower bound under a mixture of Gaussians.
@@ -61,7 +64,7 @@ class MixtureBound(nn.Module):
 
     def forward(self, step):
         """Return the terms of the loss for a batch."""
-        error, divergence = (part.mean() for part in self.row_terms(step.x, step.outputs))
+        error, divergence = map(step.mean, self.row_terms(step.x, step.outputs))
         loss = self.recon_weight * error + divergence
         return {"loss": loss, "reconstruction": error.detach(), "divergence": divergence.detach()}
 
@@ -72,7 +75,7 @@ def mixture_log_proba(z, logits, centers, covariances):
     return torch.log_softmax(logits - 0.5 * (gaps + covariances.log()).sum(2), dim=1)
 
 
-def moments(z, labels, centers, floor):
+def moments(z, labels, centers, floor, weight=None):
     """Shares (k,) and variances (k, e) of clusters; those of empty ones are of all rows.
 
     Parameters
@@ -82,14 +85,20 @@ def moments(z, labels, centers, floor):
     centers : Tensor of shape (k, e)
     floor : float
         Variances are twice that at least.
+    weight : Tensor of shape (n,), default=None
     """
-    members = nn.functional.one_hot(labels, len(centers)).to(z.dtype)
+    members = weighted(nn.functional.one_hot(labels, len(centers)).to(z.dtype), weight)
     counts = members.sum(0)
-    variances = torch.stack(
-        [
-            (z[labels == c] - center).square().mean(0) if counts[c] else z.var(0, correction=0)
-            for c, center in enumerate(centers)
-        ]
-    )
+
+    def spread(c):
+        if not counts[c]:
+            return variances(z, weight)
+        rows = labels == c
+        squares = (z[rows] - centers[c]).square()
+        if weight is None:
+            return squares.mean(0)
+        return weighted(squares, weight[rows]).sum(0) / counts[c]
+
     shares = (counts + 1) / (counts + 1).sum()  # an empty one may come back
-    return shares, variances.clamp_min(2 * floor)
+    spreads = torch.stack([spread(c) for c in range(len(centers))])
+    return shares, spreads.clamp_min(2 * floor)

@@ -204,7 +204,9 @@ class UserNetwork:
             made, self.built = kept[1], None
         else:
             made = self._build(samples, seed)
-        standard = learn_standard(samples.X, made[0].input_shape, center=self.center)
+        standard = learn_standard(
+            samples.X, made[0].input_shape, center=self.center, weight=samples.weight
+        )
         return First(made[0], standard, made[1], losses=self.losses)
 
     def build(self, form):

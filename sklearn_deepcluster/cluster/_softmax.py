@@ -39,7 +39,7 @@ def check_prior(prior, n_clusters):
     return torch.from_numpy((given / given.sum()).astype(np.float32))
 
 
-def ranked_prior(prior, labels, n_clusters):
+def ranked_prior(prior, labels, n_clusters, weight=None):
     """The prior in the order of the clusters: the largest share for the largest cluster.
 
     Parameters
@@ -48,6 +48,7 @@ def ranked_prior(prior, labels, n_clusters):
     labels : int64 Tensor of shape (n,)
         Of the start.
     n_clusters : int
+    weight : Tensor of shape (n,), default=None
 
     Returns
     -------
@@ -55,9 +56,9 @@ def ranked_prior(prior, labels, n_clusters):
     """
     if prior is None:
         return None
-    sizes = torch.bincount(labels, minlength=n_clusters)
+    sizes = torch.bincount(labels, weight, minlength=n_clusters)
     if isinstance(prior, str):
-        sizes = sizes.clamp(min=1).float()  # an empty cluster may come back
+        sizes = sizes.where(sizes > 0, 1).float()  # an empty cluster may come back
         return sizes / sizes.sum()
     shares = check_prior(prior, n_clusters)
     ordered = torch.empty_like(shares)
@@ -120,7 +121,7 @@ class SoftmaxClusteringLoss(SoftmaxLayer):
     def forward(self, step):
         """Return the terms of the loss for a batch."""
         targets = step.targets[step.index]
-        entropy = -(targets * self.log_proba(step.outputs[0])).sum(1).mean()
+        entropy = -step.mean((targets * self.log_proba(step.outputs[0])).sum(1))
         terms = self.reconstruction(step)
         error = terms.pop("loss")
         loss = entropy + self.lam * error

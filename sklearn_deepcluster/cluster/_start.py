@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_array
+from sklearn.utils.validation import has_fit_parameter
 from torch import nn
 
 from sklearn_deepcluster._engine import Callback, generator, in_rounds
@@ -18,6 +19,7 @@ from sklearn_deepcluster.cluster._graph_choices import is_clearer
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 from sklearn_deepcluster.cluster._neighbors import has_approximate_search
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
+from sklearn_deepcluster.losses import weighted
 from sklearn_deepcluster.nn import linear
 
 KMEANS_STARTS = 20
@@ -65,6 +67,9 @@ class Start:
         The clusters that were found last.
     described : Tensor of shape (n, d) or None
         The description of sequences that was chosen.
+    weight : ndarray of shape (n,) or None
+        How much each row counts: in k-means, for a clusterer whose ``fit`` takes ``sample_weight``,
+        and in the means. ``GraphAgglomerative`` does without.
     """
 
     init: object
@@ -73,6 +78,7 @@ class Start:
     raw_rows: object = None
     labels: object = None
     described: object = None
+    weight: object = None
 
     def check(self, width):
         """Check given centres; `width` is that of the embedding, None where it is not known.
@@ -121,13 +127,13 @@ class Start:
         return labels, centers
 
     def _found(self, z):
-        init, n_clusters = self.init, self.n_clusters
+        init, n_clusters, weight = self.init, self.n_clusters, self.weight
         if isinstance(init, str) and init in SEEDINGS:
-            init = seed_rows(init, z, n_clusters, self.seed)
+            init = seed_rows(init, z, n_clusters, self.seed, weight)
         if isinstance(init, str) and init == "k-means":
-            kmeans = best_kmeans(z, n_clusters, self.seed)
+            kmeans = best_kmeans(z, n_clusters, self.seed, weight)
             labels = torch.from_numpy(kmeans.labels_.astype(np.int64))
-            return labels, cluster_means(z, kmeans.labels_, kmeans.cluster_centers_)
+            return labels, cluster_means(z, kmeans.labels_, kmeans.cluster_centers_, weight)
         if isinstance(init, str) or _is_clusterer(init):
             if init == "auto":
                 labels = self._clearer(z)
@@ -137,7 +143,7 @@ class Start:
                 labels = self._by_clusterer(init, z)
             # Where rows are equal there can be fewer: the others start empty, at the mean.
             empty = np.broadcast_to(z.mean(axis=0), (n_clusters, z.shape[1]))
-            return torch.from_numpy(labels), cluster_means(z, labels, empty)
+            return torch.from_numpy(labels), cluster_means(z, labels, empty, weight)
         Start(init, n_clusters).check(z.shape[1])
         centers = np.array(init, dtype=np.float32)
         labels = pairwise_distances_argmin(z, centers).astype(np.int64)
@@ -159,7 +165,10 @@ class Start:
             clusterer.set_params(n_clusters=self.n_clusters)
         if params.get("random_state", self.seed) is None:
             clusterer.set_params(random_state=self.seed)
-        found, labels = np.unique(clusterer.fit_predict(z), return_inverse=True)
+        weighs = self.weight is not None and hasattr(clusterer, "fit")
+        weighs = weighs and has_fit_parameter(clusterer, "sample_weight")
+        weights = {"sample_weight": self.weight} if weighs else {}
+        found, labels = np.unique(clusterer.fit_predict(z, **weights), return_inverse=True)
         few = isinstance(clusterer, GraphAgglomerative) and len(found) < self.n_clusters
         if found[0] < 0 or (len(found) != self.n_clusters and not few):
             noise = " and noise" if found[0] < 0 else ""
@@ -170,7 +179,7 @@ class Start:
         return labels.astype(np.int64)
 
 
-def best_kmeans(z, n_clusters, seed):
+def best_kmeans(z, n_clusters, seed, weight=None):
     """k-means of 20 starts: of those near the least inertia the one that is most modular.
 
     Embeddings have partitions that differ by a class or two and by less than a hundredth in
@@ -182,6 +191,8 @@ def best_kmeans(z, n_clusters, seed):
     z : ndarray or csr_array of shape (n, e)
     n_clusters : int
     seed : int
+    weight : ndarray of shape (n,), default=None
+        How much each row counts in the inertia.
 
     Returns
     -------
@@ -191,7 +202,8 @@ def best_kmeans(z, n_clusters, seed):
     random = np.random.RandomState(seed)
     runs = []
     for _ in range(KMEANS_STARTS):
-        run = KMeans(n_clusters, n_init=1, random_state=random.randint(2**31 - 1)).fit(z)
+        run = KMeans(n_clusters, n_init=1, random_state=random.randint(2**31 - 1))
+        run.fit(z, sample_weight=weight)
         if len(np.unique(run.labels_)) < n_clusters:  # too few distinct rows, for all starts
             return run
         runs.append(run)
@@ -292,7 +304,7 @@ def _seen_by_start(task):
     return task.described_rows()
 
 
-def nearest_mean_softmax(z, labels, centers):
+def nearest_mean_softmax(z, labels, centers, weight=None):
     """Weights (k, e) and biases (k,) of the soft-max that is the posterior of round Gaussians.
 
     Its clusters are those of the nearest centre wherever the origin lies; the width is that of the
@@ -303,8 +315,9 @@ def nearest_mean_softmax(z, labels, centers):
     z : Tensor of shape (n, e)
     labels : int Tensor of shape (n,)
     centers : Tensor of shape (k, e)
+    weight : Tensor of shape (n,), default=None
     """
-    variance = within_variance(z, labels, centers)
+    variance = within_variance(z, labels, centers, weight)
     return centers / variance, -0.5 * centers.square().sum(1) / variance
 
 
@@ -319,12 +332,18 @@ def kmeans_from(labels, z, head):
     return cluster_means(z, kmeans.labels_, kmeans.cluster_centers_)
 
 
-def seed_rows(init, z, n_clusters, seed):
-    """Rows of z to start from, drawn by k-means++ or at random, distinct while there are such."""
+def seed_rows(init, z, n_clusters, seed, weight=None):
+    """Rows of z to start from, drawn by k-means++ or at random, distinct while there are such.
+
+    The larger its weight, the more likely a row is drawn.
+    """
     random = np.random.RandomState(seed)
     if init == "k-means++":
-        return kmeans_plusplus(z, n_clusters, random_state=random)[0]
-    order = random.permutation(len(z))
+        return kmeans_plusplus(z, n_clusters, sample_weight=weight, random_state=random)[0]
+    if weight is None:
+        order = random.permutation(len(z))
+    else:
+        order = random.choice(len(z), len(z), replace=False, p=weight / weight.sum())
     chosen, left = [], order
     while len(chosen) < n_clusters:
         if not len(left):
@@ -334,7 +353,7 @@ def seed_rows(init, z, n_clusters, seed):
     return z[chosen]
 
 
-def within_variance(z, labels, centers):
+def within_variance(z, labels, centers, weight=None):
     """Variance per dimension within clusters, the width of the round Gaussians that fit them.
 
     Rows that are all but equal within their clusters, for which weights would be endless, count as
@@ -345,12 +364,20 @@ def within_variance(z, labels, centers):
     z : Tensor of shape (n, e)
     labels : int Tensor of shape (n,)
     centers : Tensor of shape (k, e)
+    weight : Tensor of shape (n,), default=None
     """
-    floor = max(MIN_VARIANCE, MIN_SHARE * float(z.var(0, correction=0).mean()))
-    return max(floor, float((z - centers[labels]).square().mean()))
+    floor = max(MIN_VARIANCE, MIN_SHARE * float(variances(z, weight).mean()))
+    return max(floor, float(weighted((z - centers[labels]).square(), weight).mean()))
 
 
-def cluster_means(z, labels, empty):
+def variances(z, weight=None):
+    """Variance (e,) of each column of z (n, e), with weights (n,) of mean 1 if given."""
+    if weight is None:
+        return z.var(0, correction=0)
+    return weighted((z - weighted(z, weight).mean(0)).square(), weight).mean(0)
+
+
+def cluster_means(z, labels, empty, weight=None):
     """Mean of each cluster as float32 Tensor (k, e); `empty` holds those of empty clusters.
 
     Recomputed from the labels, so that the last bits do not depend on the order in which a
@@ -358,5 +385,9 @@ def cluster_means(z, labels, empty):
     """
     centers = np.array(empty, dtype=np.float32, order="C")
     for j in np.unique(labels):
-        centers[j] = z[labels == j].mean(axis=0, dtype=np.float64)
+        members = labels == j
+        if weight is None:
+            centers[j] = z[members].mean(axis=0, dtype=np.float64)
+        else:
+            centers[j] = np.average(z[members].astype(np.float64), axis=0, weights=weight[members])
     return torch.from_numpy(centers)

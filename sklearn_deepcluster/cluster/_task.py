@@ -9,16 +9,17 @@ from sklearn_deepcluster._engine import (
     Rows,
     Schedule,
     Standard,
-    Step,
     Trainer,
     generator,
     in_rounds,
     map_blocks,
+    mean_loss,
 )
 from sklearn_deepcluster._input import Samples
 from sklearn_deepcluster.cluster._companion import CompanionLoss, WithCompanion
 from sklearn_deepcluster.cluster._descriptions import describe
 from sklearn_deepcluster.cluster._drift import DriftWatch
+from sklearn_deepcluster.losses import weighted
 from sklearn_deepcluster.nn import Exposing
 from sklearn_deepcluster.representation._base import n_epochs
 
@@ -105,6 +106,11 @@ class Task:
         return self.head is not None
 
     @property
+    def weight(self):
+        """How much each row counts, float32 Tensor (n,) on the CPU of mean 1, or None."""
+        return self.rows.weight
+
+    @property
     def sequential(self):
         """Whether rows are sequences, padded with NaN at the end."""
         shape = getattr(self.module, "input_shape", None)
@@ -167,16 +173,16 @@ class Task:
             return float(method.lam)
         if self.resumed:
             return method.lam_
-        distance = share * float((z - centers.cpu()[labels.cpu()]).square().sum(1).mean())
+        gaps = (z - centers.cpu()[labels.cpu()]).square().sum(1)
+        distance = share * float(weighted(gaps, self.weight).mean())
         order = torch.randperm(len(self.rows), generator=generator(self.seed))
         some = self.with_rows(order[:_WEIGHED_ROWS].sort().values).rows
 
-        def errors(x):
-            outputs = [out if out is None else out.float() for out in self.module(x)]
-            return self.reconstruction(Step(outputs, x))["loss"].expand(len(x))
+        def outputs(x):
+            return [out if out is None else out.float() for out in self.module(x)]
 
         self.module.eval()
-        error = float(self.trainer.embed(errors, some).double().mean())
+        error = mean_loss(self.reconstruction, outputs, some, autocast=self.trainer.autocast)
         return error / distance if distance > 0 else 0.0
 
     def with_rows(self, chosen):

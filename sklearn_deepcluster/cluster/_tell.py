@@ -15,6 +15,7 @@ from torch import nn
 from sklearn_deepcluster._engine import Schedule
 from sklearn_deepcluster.cluster._kmeans_layer import softness
 from sklearn_deepcluster.cluster._task import Outcome, watch_labels
+from sklearn_deepcluster.losses import weighted
 
 # Length of a step of the centres, in units of their norm.
 CENTER_STEP = 0.1
@@ -48,13 +49,14 @@ def check_given_centers(centers, directions):
         raise ValueError("init has equal centres: nothing would ever separate them.")
 
 
-def move_centers(centers, z, step=CENTER_STEP):
+def move_centers(centers, z, weight=None):
     """Turn unit centres (k, e) towards the mean direction of their rows among z (b, e), in place.
 
     A centre without a row stays.
     """
     members = nn.functional.one_hot((z @ centers.T).argmax(1), len(centers)).to(z.dtype)
-    centers.copy_(unit_centers(centers + step * unit_centers(members.T @ z)))
+    sums = weighted(members, weight).T @ z
+    centers.copy_(unit_centers(centers + CENTER_STEP * unit_centers(sums)))
 
 
 class UnitKMeansLoss(nn.Module):
@@ -85,7 +87,7 @@ class UnitKMeansLoss(nn.Module):
         """Return the terms of the loss for a batch."""
         z = step.outputs[0]
         # Half the squared distance of two rows of norm 1.
-        distance = 1.0 - (z @ self.centers.T).max(1).values.mean()
+        distance = 1.0 - step.mean((z @ self.centers.T).max(1).values)
         terms = self.reconstruction(step)
         error = terms.pop("loss")
         terms |= {"distance": distance.detach(), "reconstruction": error.detach()}
@@ -97,7 +99,7 @@ class UnitKMeansLoss(nn.Module):
     def after_step(self, step):
         """In rounds of centres, move them towards the rows of the batch."""
         if step.targets is Round.CENTERS:
-            move_centers(self.centers, step.outputs[0].detach())
+            move_centers(self.centers, step.outputs[0].detach(), step.weight)
 
 
 class RoundsInTurn(Schedule):
@@ -143,7 +145,7 @@ def train_on_sphere(task, alpha, gamma, tol, **rounds):
     )
     if alpha == "auto":
         z, centers = task.embed(), objective.centers.cpu()
-        alpha = softness(z, (z @ centers.T).argmax(1), centers)
+        alpha = softness(z, (z @ centers.T).argmax(1), centers, task.weight)
     return Outcome(unit_head(objective.centers, alpha), history, {"alpha_": float(alpha)})
 
 

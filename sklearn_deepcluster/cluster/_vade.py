@@ -27,8 +27,10 @@ from sklearn_deepcluster._engine import (
     random_stream,
 )
 from sklearn_deepcluster._engine._standard import BACKGROUND_SHARE, SAMPLE_VALUES
+from sklearn_deepcluster.base import TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._mixture import MixtureBound, mixture_log_proba, moments
+from sklearn_deepcluster.cluster._start import variances
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.nn import VariationalModule, ends_with_sigmoid
 from sklearn_deepcluster.representation import Autoencoder
@@ -43,7 +45,7 @@ _SMALLEST = 1e-12
 _FIRST_SHARE = 0.01
 
 
-class VaDE(BaseDeepClusterer):
+class VaDE(TakesWeights, BaseDeepClusterer):
     """Variational deep embedding: a mixture of Gaussians that generates the data.
 
     A row is drawn from a component of the mixture, in the embedding, and decoded. An autoencoder is
@@ -215,14 +217,14 @@ class VaDE(BaseDeepClusterer):
 
     def _optimize(self, task):
         z, module = task.embed(), task.module
-        floor = self.reg_covar * max(float(z.var(0, correction=0).mean()), _SMALLEST)
+        floor = self.reg_covar * max(float(variances(z, task.weight).mean()), _SMALLEST)
         if task.resumed:
             head = task.head
             weights, centers = head["weights_"], head["cluster_centers_"]
             covariances = head["covariances_"]
         else:
             labels, centers = task.start.clusters(z)
-            weights, covariances = moments(z, labels, centers, floor)
+            weights, covariances = moments(z, labels, centers, floor, task.weight)
             module.start_variance(_FIRST_SHARE * covariances.mean())
         bound = MixtureBound(
             weights,

@@ -17,6 +17,7 @@ from sklearn_deepcluster.losses._student_t import (
     student_t_log_assignment,
     target_distribution,
 )
+from sklearn_deepcluster.losses._weighted import squared_error, weighted
 
 __all__ = [
     "EPS",
@@ -31,8 +32,10 @@ __all__ = [
     "mutual_information",
     "scatter_rotation",
     "spectral_loss",
+    "squared_error",
     "squared_distances",
     "student_t_log_assignment",
     "target_distribution",
+    "weighted",
     "within_scatter",
 ]

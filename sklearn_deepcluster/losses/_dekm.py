@@ -2,22 +2,26 @@
 
 import torch
 
+from sklearn_deepcluster.losses._weighted import weighted
 
-def within_scatter(z, labels, centers):
-    r"""Within-cluster scatter :math:`S_w = \sum_i (h_i - \mu_{s_i})(h_i - \mu_{s_i})^T`.
+
+def within_scatter(z, labels, centers, weight=None):
+    r"""Within-cluster scatter :math:`S_w = \sum_i w_i (h_i - \mu_{s_i})(h_i - \mu_{s_i})^T`.
 
     Parameters
     ----------
     z : Tensor of shape (n, e)
     labels : int64 Tensor of shape (n,)
     centers : Tensor of shape (k, e)
+    weight : Tensor of shape (n,), default=None
+        Of the rows; None is 1.
 
     Returns
     -------
     scatter : float64 Tensor of shape (e, e)
     """
     deviation = (z - centers[labels]).double()
-    return deviation.T @ deviation
+    return deviation.T @ weighted(deviation, weight)
 
 
 def scatter_rotation(scatter):

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from sklearn_deepcluster.losses._weighted import squared_error
+
 
 class ReconstructionLoss(nn.Module):
     r"""Mean squared error of the reconstruction, over features and rows.
@@ -10,7 +12,8 @@ class ReconstructionLoss(nn.Module):
               + w \sum_l \frac{1}{b d_l} \sum_{i \in B} \lVert z_i^l - \hat z_i^l \rVert^2
 
     The second sum is over the hidden layers, where the module gives them (Dizaji et al., 2017,
-    Eq. 8). Their targets are not detached: they are learned along.
+    Eq. 8). Their targets are not detached: they are learned along. Where the step has weights, the
+    errors of a row are multiplied by its weight.
 
     Parameters
     ----------
@@ -28,12 +31,12 @@ class ReconstructionLoss(nn.Module):
         The outputs are (z, reconstruction), then the clean value and the reconstruction of each
         hidden layer.
         """
-        loss = nn.functional.mse_loss(step.outputs[1], step.x)
+        loss = squared_error(step.outputs[1], step.x, step.weight)
         hidden = step.outputs[2:]
         if not hidden:
             return {"loss": loss}
         pairs = zip(hidden[::2], hidden[1::2], strict=True)
-        error = sum(nn.functional.mse_loss(back, clean) for clean, back in pairs)
+        error = sum(squared_error(back, clean, step.weight) for clean, back in pairs)
         return {"loss": loss + self.hidden_weight * error, "hidden": error.detach()}
 
 
@@ -46,6 +49,6 @@ class IdentityLoss(nn.Module):
 
     def forward(self, step):
         """Return the terms of the loss for the batch."""
-        embedding = nn.functional.mse_loss(step.outputs[0], step.x)
-        loss = embedding + nn.functional.mse_loss(step.outputs[1], step.x)
+        embedding = squared_error(step.outputs[0], step.x, step.weight)
+        loss = embedding + squared_error(step.outputs[1], step.x, step.weight)
         return {"loss": loss, "embedding": embedding.detach()}

@@ -2,6 +2,8 @@
 
 import torch
 
+from sklearn_deepcluster.losses._weighted import weighted
+
 # Below this a probability counts as zero in logarithms and divisions.
 EPS = 1e-12
 
@@ -44,7 +46,7 @@ def student_t_log_assignment(z, centers, alpha=1.0):
     return torch.log_softmax(logits, dim=1)
 
 
-def target_distribution(q, kind="square", prior=None):
+def target_distribution(q, kind="square", prior=None, weight=None):
     r"""Sharpened, balanced target of soft assignments over *all* rows.
 
     .. math::
@@ -60,13 +62,15 @@ def target_distribution(q, kind="square", prior=None):
     kind : {"square", "sqrt"} or (a, b), default="square"
     prior : Tensor of shape (k,), default=None
         Expected shares of the clusters; None is uniform.
+    weight : Tensor of shape (n,), default=None
+        Of the rows in the sum :math:`f_j`.
 
     Returns
     -------
     p : Tensor of shape (n, k)
     """
     power, balance = _TARGETS[kind] if isinstance(kind, str) else kind
-    mass = q.sum(0).clamp_min(EPS)
+    mass = weighted(q, weight).sum(0).clamp_min(EPS)
     if prior is not None:
         mass = mass / prior
     # Relative to the largest: high powers of small numbers would all be zero.
@@ -79,6 +83,9 @@ def target_distribution(q, kind="square", prior=None):
 _TARGETS = {"square": (2, 1), "sqrt": (1, 0.5)}
 
 
-def kl_divergence(p, log_q):
-    r"""Mean over the batch of :math:`\sum_j p_{ij} \log (p_{ij} / q_{ij})` (Eq. 2)."""
-    return (p * (p.clamp_min(EPS).log() - log_q)).sum(1).mean()
+def kl_divergence(p, log_q, weight=None):
+    r"""Mean over the batch of :math:`\sum_j p_{ij} \log (p_{ij} / q_{ij})` (Eq. 2).
+
+    With a weight (b,) of the rows each term is multiplied by that of its row.
+    """
+    return weighted((p * (p.clamp_min(EPS).log() - log_q)).sum(1), weight).mean()

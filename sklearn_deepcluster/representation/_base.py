@@ -22,7 +22,13 @@ from sklearn_deepcluster._engine import (
     random_stream,
     seeded_global_rng,
 )
-from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
+from sklearn_deepcluster._input import weigh
+from sklearn_deepcluster.base import (
+    POSITIVE_INT,
+    TRAINING_CONSTRAINTS,
+    TakesWeights,
+    TorchEstimator,
+)
 from sklearn_deepcluster.losses import ReconstructionLoss
 from sklearn_deepcluster.nn import Dropout, MaskingNoise, stages
 from sklearn_deepcluster.representation._held_out import (
@@ -137,8 +143,6 @@ class BaseRepresentation(TorchEstimator):
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    @ordinary_tensors
     def fit(self, X, y=None):
         """Train the network on X.
 
@@ -165,8 +169,14 @@ class BaseRepresentation(TorchEstimator):
         FloatingPointError
             If the training diverges.
         """
+        return self._fit(X)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @ordinary_tensors
+    def _fit(self, X, y=None, sample_weight=None):
         resume = self.warm_start and hasattr(self, "module_")
-        self._become(self._fit_samples(self._read(X, reset=not resume), resume))
+        samples = weigh(self._read(X, reset=not resume), sample_weight)
+        self._become(self._fit_samples(samples, resume))
         return self
 
     def _fit_samples(self, samples, resume=False):
@@ -183,7 +193,11 @@ class BaseRepresentation(TorchEstimator):
         else:
             module, n_components = self._build(samples, seed)
             standard = learn_standard(
-                samples.X, module.input_shape, center=self.center, scale=self.scale
+                samples.X,
+                module.input_shape,
+                center=self.center,
+                scale=self.scale,
+                weight=samples.weight,
             )
             state = {
                 **samples.fitted,
@@ -191,7 +205,7 @@ class BaseRepresentation(TorchEstimator):
                 "scale_": standard.scale,
                 "n_components_": n_components,
             }
-        rows = Rows(samples.X, standard=standard, device=trainer.device)
+        rows = samples.rows(standard, trainer.device)
         # Built on the CPU whatever the device, so that a seed means the same start everywhere.
         module.to(trainer.device)
         split = self._split(len(rows), seed + 1)
@@ -242,7 +256,7 @@ class BaseRepresentation(TorchEstimator):
         return None
 
 
-class BaseAutoencoder(BaseRepresentation):
+class BaseAutoencoder(TakesWeights, BaseRepresentation):
     """Base of the autoencoders; a subclass builds the module.
 
     Parameters

@@ -19,8 +19,8 @@ _OF_EVERY_CLASS = ("__module__", "__dict__", "__weakref__", "__doc__", "__firstl
 def fit_cached(representation, samples, memory, verbose):
     """Fit a representation, or take the equal one that was fitted before.
 
-    Equal are those with the same parameters, network (its structure, code and first weights), data
-    and versions. What is stored are weights and numbers, no code.
+    Equal are those with the same parameters, network (its structure, code and first weights), data,
+    weights of these and versions. What is stored are weights and numbers, no code.
 
     Parameters
     ----------
@@ -86,7 +86,10 @@ def _key(representation, module, samples):
     X = samples.X
     if issparse(X):  # as an object it also holds what it has found out of itself
         X = X.data, X.indices, X.indptr
-    return joblib.hash((what, X, samples.sample_shape), coerce_mmap=True)
+    data = X, samples.sample_shape
+    if samples.weight is not None:
+        data = *data, samples.weight
+    return joblib.hash((what, *data), coerce_mmap=True)
 
 
 def _picklable(value):

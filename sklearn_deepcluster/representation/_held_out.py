@@ -3,6 +3,7 @@
 import functools
 import math
 
+import numpy as np
 import torch
 
 from sklearn_deepcluster._engine import (
@@ -10,9 +11,9 @@ from sklearn_deepcluster._engine import (
     BestEpoch,
     Callback,
     Chosen,
-    Step,
     generator,
     map_blocks,
+    mean_loss,
 )
 
 # With fewer held out their error says nothing; more say no more.
@@ -76,7 +77,8 @@ class LeastHeldOutError(BestEpoch):
         asked = epoch % max(1, _STEPS // steps) == 0 or epoch >= self.epochs
         if not (asked or net.observed):
             return None
-        error = float(reconstruction_errors(net.module_.eval(), self.rows).double().mean())
+        errors = reconstruction_errors(net.module_.eval(), self.rows).double()
+        error = float(np.average(errors, weights=self.rows.weight))
         net.record_best("valid_loss", error)  # by this name callbacks ask for it, in every epoch
         if not asked:
             return None
@@ -100,8 +102,4 @@ class HeldOutLoss(Callback):
         if not net.observed:
             return
         net.module_.eval()
-
-        def loss(block):
-            return net.criterion_(Step(net.infer(block), block))["loss"].expand(len(block))
-
-        net.record_best("valid_loss", float(map_blocks(loss, self.rows).double().mean()))
+        net.record_best("valid_loss", mean_loss(net.criterion_, net.infer, self.rows))

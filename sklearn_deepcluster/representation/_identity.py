@@ -8,7 +8,7 @@ Deviations: a hidden layer is twice as wide as the input, or 20 units at least (
 
 import numbers
 
-from sklearn_deepcluster._engine import Step, generator, map_blocks
+from sklearn_deepcluster._engine import generator, mean_loss
 from sklearn_deepcluster.losses import IdentityLoss
 from sklearn_deepcluster.nn import AutoencoderModule, identity_mlp, mlp
 from sklearn_deepcluster.representation._base import BaseAutoencoder
@@ -167,9 +167,4 @@ class IdentityAutoencoder(BaseAutoencoder):
     def _fit_module(self, module, rows, trainer, seed, split, resume):
         if self.start == "pretrain":
             return super()._fit_module(module, rows, trainer, seed, split, resume)
-        loss = self._loss()
-
-        def error(block):
-            return loss(Step(module(block), block))["loss"].expand(len(block))
-
-        return [{"train_loss": float(map_blocks(error, rows).double().mean())}], {}
+        return [{"train_loss": mean_loss(self._loss(), module, rows)}], {}

@@ -49,7 +49,7 @@ def unfitted():
 
 def start_from(centers, labels=None):
     """A start that is known: a stand-in for what clusters an embedding."""
-    return SimpleNamespace(clusters=lambda z: (labels, centers))
+    return SimpleNamespace(clusters=lambda z: (labels, centers), weight=None)
 
 
 class Spy(Callback):

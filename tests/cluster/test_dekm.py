@@ -165,7 +165,7 @@ def refresh(target, *, anchor=True, seed=0, rounds=1):
     z = torch.from_numpy(rng.normal(size=(40, 4)).astype(np.float32))
     labels = torch.arange(40) % 3
     centers = torch.stack([z[labels == j].mean(0) for j in range(3)])
-    task = SimpleNamespace(seed=seed, trainer=SimpleNamespace(device=CPU))
+    task = SimpleNamespace(seed=seed, trainer=SimpleNamespace(device=CPU), weight=None)
     schedule = KMeansRefresh(task, None, SimpleNamespace(target=target, anchor=anchor))
     made = [schedule._targets(z, labels, centers) for _ in range(rounds)]
     return made, z.numpy(), labels.numpy(), centers.numpy()
@@ -269,8 +269,8 @@ def kmeans_calls(monkeypatch):
     calls = []
 
     class Recorder(_dekm.KMeans):
-        def fit(self, X, y=None):
-            super().fit(X)
+        def fit(self, X, y=None, sample_weight=None):
+            super().fit(X, sample_weight=sample_weight)
             calls.append(SimpleNamespace(params=self.get_params(), X=X.copy(), labels=self.labels_))
             return self
 

@@ -83,9 +83,9 @@ def test_k_means_has_twenty_starts_and_gives_the_means(frozen, blobs, spy, monke
     starts = []
 
     class Recorder(KMeans):
-        def fit(self, X, y=None):
+        def fit(self, X, y=None, sample_weight=None):
             starts.append(self.n_init)
-            return super().fit(X)
+            return super().fit(X, sample_weight=sample_weight)
 
     monkeypatch.setattr(_start, "KMeans", Recorder)
     centers = first_centres(frozen, X, spy, cls=cls)
@@ -119,7 +119,7 @@ def test_starts_near_the_least_inertia_are_told_apart_by_neighbours(
         def __init__(self, n_clusters, **params):
             self.inertia_, self.labels_ = scripted.pop(0)
 
-        def fit(self, z):
+        def fit(self, z, sample_weight=None):
             return self
 
     monkeypatch.setattr(_start, "KMEANS_STARTS", 3)

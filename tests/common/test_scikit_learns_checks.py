@@ -13,6 +13,7 @@ from tests._instances import (
     ESTIMATORS,
     EVERY_CLUSTERER,
     PUBLIC,
+    WEIGHTED,
     least,
     tiny,
 )
@@ -67,6 +68,24 @@ CHECKS = {
 }
 
 
+# Of estimators whose `fit` takes `sample_weight`.
+WEIGHT_CHECKS = {
+    "check_all_zero_sample_weights_error",
+    "check_sample_weights_list",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_not_overwritten",
+    "check_sample_weights_pandas_series",
+    "check_sample_weights_shape",
+}
+
+# Expected to fail, as they do for scikit-learn's own KMeans: more rows draw other random numbers,
+# and make other batches, than the same rows with weights. `test_weights.py` asks for it instead
+# where the clusters do not depend on chance, and of each objective exactly.
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+}
+
 CLUSTERER_CHECKS = {"check_clusterer_compute_labels_predict", "check_clustering"}
 
 
@@ -102,12 +121,13 @@ def run_checks(estimator, but=()):
 @every_public
 def test_scikit_learns_checks_pass_and_none_is_missing(name):
     expected = CHECKS | (CLUSTERER_CHECKS if name in EVERY_CLUSTERER else set())
+    expected |= WEIGHT_CHECKS if name in WEIGHTED else set()
     if not hasattr(PUBLIC[name], "transform"):
         expected = {check for check in expected if "transformer" not in check}
     seed = {"random_state": None} if name in ESTIMATORS else {}
     # From random weights clusters take more than the fewest steps.
     learning = {"check_clustering"} if name in END_TO_END else set()
-    passed = run_checks(least(name, **seed), but=learning)
+    passed = run_checks(least(name, **seed), but=learning | EXPECTED_FAILURES)
     passed |= run_some_checks(tiny(name, **seed), learning)
     assert expected - passed == set()
 
@@ -140,7 +160,7 @@ def test_scikit_learns_checks_pass_from_the_start_that_is_chosen():
 @pytest.mark.slow
 @every_public
 def test_scikit_learns_checks_pass_with_default_parameters(name):
-    run_checks(PUBLIC[name]())
+    run_checks(PUBLIC[name](), but=EXPECTED_FAILURES)
 
 
 @every_public
