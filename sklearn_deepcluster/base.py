@@ -240,7 +240,7 @@ class TakesWeights:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or image array
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or image array
             Training data; (n_samples, height, width) and
             (n_samples, channels, height, width) are flattened.
 
@@ -261,6 +261,8 @@ class TakesWeights:
         ------
         ValueError
             If X, a weight or a parameter is not valid; before any training.
+        TypeError
+            If X is sparse and the network is not fully connected.
         FloatingPointError
             If the training (of a clusterer: that of every run) diverges.
         """

@@ -9,8 +9,6 @@ What the author of a method has to know; all else is private to the base:
     The network where that parameter is None.
 ``_keeps_decoder``
     Whether the decoder is trained along and serves ``inverse_transform``.
-``_takes_sparse``
-    Whether X may be sparse where the network takes it; rows come in dense batches and blocks.
 ``_check(given)``
     Checks of this method, before any training; returns what it uses of y. See ``Given``.
 ``_adapt(module, settings, rng)``
@@ -21,6 +19,8 @@ What the author of a method has to know; all else is private to the base:
     Log-probabilities of the clusters, where there are any; or else the nearest centre has a row.
 ``_score_runs(runs)``
     By what the best of ``n_init`` runs is chosen, of which all are there to be compared.
+
+Beside these ``_takes_sparse = False`` refuses sparse X, for a method that needs all rows at once.
 """
 
 import copy
