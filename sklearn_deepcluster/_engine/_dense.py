@@ -9,7 +9,7 @@ def dense_rows(X, which):
 
     Parameters
     ----------
-    X : ndarray, memmap or csr_array of shape (n_samples, n_features)
+    X : ndarray, memmap, csr_array or IndexedRows of shape (n_samples, n_features)
     which : slice or 1-D ndarray
 
     Returns

@@ -24,10 +24,10 @@ class Rows:
 
     Parameters
     ----------
-    X : ndarray, memmap or csr_array of shape (n_samples, n_features)
+    X : ndarray, memmap, csr_array or IndexedRows of shape (n_samples, n_features)
         Any real dtype. It is not modified, nor copied but for batches: on a GPU once where it takes
-        at most half of the free memory, and where it has a centre and is small, as float32. Of
-        sparse X batches and blocks alone are made dense.
+        at most half of the free memory, and where it is small and has a centre, or is read by
+        index, as float32. Of sparse X batches and blocks alone are made dense.
 
     standard : Standard, default=Standard()
         What is subtracted from each row, in float64, and the divisor.
@@ -49,11 +49,12 @@ class Rows:
         self._plain = self.standard.is_plain
         self._may_overflow = not self._plain or X.dtype.itemsize > 4
         self._resident = None
-        # A batch in float64 costs as much as a step of a small network: of data in memory that are
-        # not large, what training gets is kept.
+        # A batch in float64, or one that is read row by row, costs as much as a step of a small
+        # network: of data that are not large, what training gets is kept.
         n_bytes = 4 * math.prod(X.shape)
         small = n_bytes <= WINDOW_BYTES and not (isinstance(X, np.memmap) or issparse(X))
-        self._may_keep = small and not self._plain and self.device.type == "cpu"
+        costs = not (self._plain and isinstance(X, np.ndarray))
+        self._may_keep = small and costs and self.device.type == "cpu"
         self._kept = None
         if self.device.type == "cuda" and not issparse(X):
             free, _ = torch.cuda.mem_get_info(self.device)
@@ -142,7 +143,7 @@ class Rows:
 
 def _own_rows(X, which):
     """These rows as an array that shares no memory with X."""
-    if issparse(X):
+    if not isinstance(X, np.ndarray):
         return dense_rows(X, which)
     return np.array(X[which]) if isinstance(which, slice) else np.take(X, which, axis=0)
 

@@ -91,7 +91,7 @@ def learn_standard(X, input_shape=None, *, center="auto", scale="auto", weight=N
 
     Parameters
     ----------
-    X : ndarray, memmap or csr_array of shape (n, d)
+    X : ndarray, memmap, csr_array or IndexedRows of shape (n, d)
         Flat samples; NaN where sequences end. Sparse ones are looked through as they would be
         dense, a piece at a time.
     input_shape : tuple of int or None, default=None

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklearn_deepcluster._input._indexed import IndexedRows, is_indexed
+
 # By the name of the library, so that none of them is imported to ask.
 _LIBRARIES = {
     "pandas": "table",
@@ -20,13 +22,20 @@ def kind_of(X):
         return "array"
     if isinstance(X, (list, tuple)):
         return "list"
+    if isinstance(X, IndexedRows) or is_indexed(X):
+        return "indexed"
     kind = _LIBRARIES.get(type(X).__module__.partition(".")[0], "other")
     return "other" if kind == "tensor" and not hasattr(X, "detach") else kind
 
 
 def unpacked(X):
-    """X with arrays in the place of tensors, and of the tensors and tables of a list."""
+    """X with arrays in the place of tensors, and of the tensors and tables of a list.
+
+    Data sets that are read by index become :class:`IndexedRows`.
+    """
     kind = kind_of(X)
+    if kind == "indexed":
+        return IndexedRows(X)
     if kind == "tensor":
         return tensor_to_numpy(X)
     if kind != "list":

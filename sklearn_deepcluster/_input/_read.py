@@ -6,14 +6,16 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import check_array
 
+from sklearn_deepcluster._input._indexed import IndexedRows
 from sklearn_deepcluster._input._kinds import kind_of, unpacked
-from sklearn_deepcluster._input._rows import flat_rows, read_container, read_memmap
+from sklearn_deepcluster._input._rows import flat_rows, read_container, read_indexed, read_memmap
 from sklearn_deepcluster._input._samples import Samples
 from sklearn_deepcluster._input._sequences import check_padding, is_sequences, padded_rows
 
 # Rows of numbers by kind, once images are flattened.
 _ROW_READERS = {
     "memmap": read_memmap,
+    "indexed": read_indexed,
     "array": read_container,
     "list": read_container,
     "table": read_container,
@@ -31,7 +33,8 @@ def read(estimator, X, *, reset, sequential=False, sample_shape=None):
     ----------
     estimator : estimator
         Named in errors; with ``reset=False`` X must fit what it was fitted on.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features), image array or sequences
+    X : {array-like, sparse matrix} of shape (n_samples, n_features), image array, sequences or a \
+            data set that is read by index
         Sparse where the tags of the estimator say so.
     reset : bool
         Whether X is to be fitted on.
@@ -54,6 +57,8 @@ def read(estimator, X, *, reset, sequential=False, sample_shape=None):
     probe = object.__new__(type(estimator))
     vars(probe).update(vars(estimator))
     X = unpacked(X)
+    if sequential and isinstance(X, IndexedRows):  # padded, they are in memory in any case
+        X = list(X)
     if not sequential:
         X, image = flat_rows(X)
         X = _read_rows(probe, X, reset=reset)

@@ -7,6 +7,8 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils import assert_all_finite, get_tags
 from sklearn.utils.validation import validate_data
 
+from sklearn_deepcluster._input._indexed import IndexedRows
+
 # Memory maps are read in chunks of so many rows.
 CHUNK_ROWS = 2048
 
@@ -24,6 +26,8 @@ def as_array(X):
 
 def flat_rows(X):
     """Flatten image arrays, and lists of images; return X and the shape of an image, else None."""
+    if isinstance(X, IndexedRows):
+        return X, X.sample_shape if len(X.sample_shape) > 1 else None
     if isinstance(X, (list, tuple)):
         X = as_array(X)
     if isinstance(X, np.ndarray) and X.ndim > 2:
@@ -79,6 +83,16 @@ def read_memmap(estimator, X, *, reset, finite=True):
         raise ValueError(
             f"X is a memory map of shape {X.shape}; at least 1 sample and 1 feature are needed."
         )
+    return _looked_through(X, finite)
+
+
+def read_indexed(estimator, X, *, reset, finite=True):
+    """A data set that is read by index, as it is, looked through once: rows alike, `finite`."""
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return _looked_through(X, finite)
+
+
+def _looked_through(X, finite):
     if X.dtype.kind == "f":
         for start in range(0, X.shape[0], CHUNK_ROWS):
             chunk = np.asarray(X[start : start + CHUNK_ROWS])

@@ -7,6 +7,7 @@ import torch
 from scipy.sparse import csr_array
 
 from sklearn_deepcluster._engine import Rows
+from sklearn_deepcluster._input._indexed import IndexedRows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Samples(Form):
 
     Attributes
     ----------
-    X : ndarray of shape (n, d), contiguous, memmap or csr_array; of any real dtype
+    X : ndarray of shape (n, d), contiguous, memmap, csr_array or IndexedRows; of any real dtype
         Images and sequences are flattened, and sequences padded with NaN to one length. Sparse rows
         have sorted indices, each once, and no stored zeros.
     feature_names : ndarray of str or None
@@ -43,7 +44,7 @@ class Samples(Form):
         Which of the samples as given these are, where some do not count; see :func:`weigh`.
     """
 
-    X: np.ndarray | csr_array
+    X: np.ndarray | csr_array | IndexedRows
     feature_names: np.ndarray | None = None
     weight: np.ndarray | None = None
     mean_weight: float = 1.0

@@ -6,11 +6,12 @@ import types
 
 import filelock
 import joblib
+import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
-from sklearn_deepcluster._engine import Callback, draw_seed, random_stream
+from sklearn_deepcluster._engine import CHUNK_ROWS, Callback, draw_seed, random_stream
 from sklearn_deepcluster._version import __version__
 
 _OF_EVERY_CLASS = ("__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__")
@@ -86,6 +87,8 @@ def _key(representation, module, samples):
     X = samples.X
     if issparse(X):  # as an object it also holds what it has found out of itself
         X = X.data, X.indices, X.indptr
+    elif not isinstance(X, np.ndarray):  # a data set is told by its rows, wherever they lie
+        X = [joblib.hash(X[i : i + CHUNK_ROWS]) for i in range(0, len(X), CHUNK_ROWS)]
     data = X, samples.sample_shape
     if samples.weight is not None:
         data = *data, samples.weight
