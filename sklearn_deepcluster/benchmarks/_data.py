@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
@@ -31,6 +33,8 @@ class Source:
     sequences : bool
         The samples are sequences: X is an array (n, time, features), padded with NaN where their
         lengths differ.
+    sparse : bool
+        The samples are rows of a sparse matrix.
     """
 
     load: object
@@ -39,6 +43,7 @@ class Source:
     n_seeds: int = 3
     load_test: object = None
     sequences: bool = False
+    sparse: bool = False
 
     @property
     def images(self):
@@ -49,7 +54,7 @@ class Source:
 class Data:
     """One data set, loaded; ``X_test`` and ``y_test`` are None where nothing is held out."""
 
-    X: np.ndarray
+    X: np.ndarray | csr_array
     y: np.ndarray
     X_test: np.ndarray | None
     y_test: np.ndarray | None
@@ -62,7 +67,7 @@ class Data:
         """
         X = getattr(self, part)
         X = X if factor == 1 else X * np.float32(factor)
-        return np.nan_to_num(X.reshape(len(X), -1)) if form == "rows" else X
+        return np.nan_to_num(X.reshape(len(X), -1)) if form == "rows" and not issparse(X) else X
 
 
 def load(name):
@@ -78,7 +83,7 @@ def load(name):
     parts = source.load()
     if source.load_test is not None:
         parts += source.load_test()
-    digest = checksum(*parts)
+    digest = checksum(*itertools.chain.from_iterable(map(_arrays, parts)))
     X, y, X_test, y_test = (*parts, None, None)[:4]
     X_test = None if X_test is None else _unit_range(X_test, source.white)
     return Data(_unit_range(X, source.white), y, X_test, y_test, digest)
@@ -112,7 +117,14 @@ def thinned(y, ratio=10.0, seed=0):
     return np.sort(np.concatenate(kept))
 
 
+def _arrays(part):
+    """What a part of the data is made of."""
+    return (part.data, part.indices, part.indptr) if issparse(part) else (part,)
+
+
 def _unit_range(X, white):
+    if issparse(X):
+        return X.astype(np.float32)
     X = np.asarray(X, dtype=np.float32)
     return X if white in (None, 1) else X / np.float32(white)
 
@@ -132,6 +144,13 @@ def _news20_6000():
     X, y = datasets.fetch_news20_wordllama(return_X_y=True)
     rows = np.random.default_rng(0).permutation(len(X))[:6000]
     return X[rows], y[rows]
+
+
+def _newsgroups_sparse():
+    """The posts by ten times as many words as dense rows have, most of which a post has not."""
+    posts, y = datasets.fetch_newsgroups(as_text=True, return_X_y=True)
+    vectorizer = TfidfVectorizer(max_features=20_000, stop_words="english", dtype=np.float32)
+    return csr_array(vectorizer.fit_transform(posts)), y
 
 
 def _newsgroups_lsa():
@@ -229,6 +248,7 @@ SOURCES = {
     ),
     "osu-leaf": Source(_reader("fetch_osu_leaf"), 6, white=None, n_seeds=5, sequences=True),
     "newsgroups": Source(_reader("fetch_newsgroups"), 20, white=None),
+    "newsgroups-sparse": Source(_newsgroups_sparse, 20, white=None, n_seeds=1, sparse=True),
     "newsgroups-lsa": Source(_newsgroups_lsa, 20, white=None),
     "news20-wordllama": Source(_reader("fetch_news20_wordllama"), 20, white=None),
     "news20-wordllama-6000": Source(_news20_6000, 20, white=None),

@@ -1,7 +1,6 @@
 """Run recipes and write records."""
 
 import dataclasses
-import importlib
 import itertools
 
 import numpy as np
@@ -12,7 +11,6 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import make_pipeline
 
-import sklearn_deepcluster
 from sklearn_deepcluster._engine import resolve_device, uses_bfloat16
 from sklearn_deepcluster.benchmarks._data import SOURCES, load
 from sklearn_deepcluster.benchmarks._machine import Stopwatch
@@ -23,7 +21,7 @@ from sklearn_deepcluster.benchmarks._records import (
     record_path,
     write_record,
 )
-from sklearn_deepcluster.benchmarks.recipes import all_recipes
+from sklearn_deepcluster.benchmarks.recipes import all_recipes, class_of
 from sklearn_deepcluster.metrics import unsupervised_accuracy
 
 
@@ -147,14 +145,12 @@ def _prefix(recipe):
 
 def _public(name):
     """An estimator of this package by its name, or of another by its dotted path."""
-    module, _, name = name.rpartition(".")
     try:
-        package = importlib.import_module(module) if module else sklearn_deepcluster
+        return class_of(name)()
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"{module}.{name} is not installed: pip install 'sklearn-deepcluster[peers]'."
+            f"{name} is not installed: pip install 'sklearn-deepcluster[peers]'."
         ) from error
-    return getattr(package, name)()
 
 
 def _changed(settings, changes, recipe):
@@ -198,7 +194,7 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         "dataset": dataset,
         "config": config,
         "seed": seed,
-        "n": len(X),
+        "n": X.shape[0],
         "n_features": int(np.prod(data.X.shape[1:])),
         "n_clusters": n_clusters,
         "data_sha256": data.checksum,

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.sparse import issparse
 
 import sklearn_deepcluster
 from sklearn_deepcluster.benchmarks._data import SOURCES, load, thinned
@@ -139,7 +140,8 @@ def test_digits_come_as_images_in_the_unit_range():
 def test_every_data_set_can_be_loaded(name, data_home):
     data, source = load(name), SOURCES[name]
     assert len(np.unique(data.y)) == source.n_clusters
-    assert len(data.X) == len(data.y)
+    assert data.X.shape[0] == len(data.y)
+    assert issparse(data.X) == source.sparse
     assert (data.X.ndim > 2) == (source.images or source.sequences)
     assert data.X.dtype == np.float32
     if source.sequences:
@@ -153,9 +155,15 @@ def test_every_data_set_can_be_loaded(name, data_home):
         assert abs(data.X.std(axis=0) - 1).max() < (0.25 if name.endswith("-split") else 1e-4)
     elif source.images or name == "newsgroups":
         assert 0.9 < data.X.max() <= 1
-    else:  # embeddings and genes, as they are
-        assert np.isfinite(data.X).all()
+    else:  # embeddings, genes and sparse rows, as they are
+        assert np.isfinite(data.X.data if source.sparse else data.X).all()
     assert (data.X_test is not None) == (source.load_test is not None)
+
+
+def test_sparse_data_are_for_those_that_take_them():
+    on = {method for method, recipe in RECIPES.items() if "newsgroups-sparse" in recipe.datasets}
+    assert {"k-means", "dec", "ddc", "graph-modularity", "ae-lsc-k"} <= on
+    assert on.isdisjoint({"knet", "lsc-k", "dcec", "kmeansnet-raw", "average-link"})
 
 
 def test_the_split_holds_out_the_official_test_part(data_home):

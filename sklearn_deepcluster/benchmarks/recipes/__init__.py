@@ -12,6 +12,8 @@ import dataclasses
 import importlib
 import pkgutil
 
+from sklearn.utils import get_tags
+
 import sklearn_deepcluster
 from sklearn_deepcluster.benchmarks._data import SOURCES
 
@@ -115,7 +117,22 @@ class Recipe:
     def _makes_sense(self, source):
         if self.form == "sequences":
             return source.sequences
+        if source.sparse and not self._takes_sparse():
+            return False
         return source.images or not self.images_only
+
+    def _takes_sparse(self):
+        """Whether all that get the data do; not known of a library that is not installed."""
+        given = {}
+        if self.representation is not None:
+            given[self.representation.replace("ConvAutoencoder", "Autoencoder")] = {}
+        if not given or self.slot is not None:
+            given[self.estimator] = self.default
+        try:
+            made = [class_of(name)().set_params(**params) for name, params in given.items()]
+        except ModuleNotFoundError:
+            return False
+        return all(get_tags(one).input_tags.sparse for one in made)
 
     def config(self, name, dataset):
         """Return the configuration `name`, "default" or "paper", for a data set.
@@ -162,6 +179,12 @@ class Recipe:
         if self.representation == "ConvAutoencoder" and not SOURCES[dataset].images:
             return "Autoencoder"
         return self.representation
+
+
+def class_of(name):
+    """Class by its name, in this package where it has no module before it."""
+    module, _, name = name.rpartition(".")
+    return getattr(importlib.import_module(module or sklearn_deepcluster.__name__), name)
 
 
 def _as_published(estimator, guard):
