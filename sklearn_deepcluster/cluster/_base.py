@@ -149,9 +149,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         The encoder, with ``encode``; it works on (X - ``center_``) / ``scale_``.
 
     inertia_ : float
-        Sum of squared distances of the samples of ``labels_`` to the nearest centre, times their
-        weights, in the embedding. Its unit is that of the embedding, which every fit learns anew:
-        compare models by ``score``, which has none.
+        Sum of squared distances of the samples of ``labels_`` to the nearest centre, in the
+        embedding, times their weights over the mean of these. Its unit is that of the embedding,
+        which every fit learns anew: compare models by ``score``, which has none.
 
     embedding_variance_ : float
         Total variance of the training embedding.
@@ -421,7 +421,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             "center_": first.standard.center,
             "scale_": first.standard.scale,
             "n_components_": first.n_components,
-            "inertia_": given.samples.mean_weight * inertia(z, centers, weight),
+            "inertia_": inertia(z, centers, weight),
             "embedding_variance_": variance,
             "initial_labels_": _initial_labels(task),
             **head,
