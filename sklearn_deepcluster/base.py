@@ -22,7 +22,7 @@ from sklearn_deepcluster._engine import (
 from sklearn_deepcluster._input import Form, read
 from sklearn_deepcluster.utils._docs import complete_docstring
 from sklearn_deepcluster.utils._pickles import VersionedPickle
-from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+from sklearn_deepcluster.utils._sklearn import CallbackSupportMixin, Interval, StrOptions
 
 _MOVING = threading.Lock()
 
@@ -44,7 +44,11 @@ TRAINING_CONSTRAINTS = {
 
 
 class TorchEstimator(
-    VersionedPickle, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    VersionedPickle,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Base of all estimators: a transformer that holds a torch module as ``module_``.
 

@@ -21,6 +21,7 @@ from sklearn_deepcluster.base import TorchEstimator, is_fitted_name
 from sklearn_deepcluster.utils._sklearn import (
     SPLITTERS,
     BaseSearchCV,
+    has_callbacks,
     parse_version,
     searched_scorer,
 )
@@ -328,6 +329,11 @@ class _Packer:
             raise ValueError(
                 f"{name}={estimator!r} cannot be saved as data: it is not an estimator of this "
                 f"package or of scikit-learn. {_ELSEWHERE}"
+            )
+        if has_callbacks(estimator):
+            raise ValueError(
+                f"{name} has callbacks of scikit-learn, which cannot be saved: take them off it by "
+                "set_callbacks() without any."
             )
         params = estimator.get_params(deep=False)
         packed = {

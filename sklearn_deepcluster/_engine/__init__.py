@@ -27,6 +27,7 @@ from sklearn_deepcluster._engine._seeds import (
     seeded_global_rng,
 )
 from sklearn_deepcluster._engine._standard import TOO_LARGE, Standard, learn_standard
+from sklearn_deepcluster._engine._tasks import Tasks, told_data
 from sklearn_deepcluster._engine._trainer import OPTIMIZERS, Trainer
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "TOO_LARGE",
     "Standard",
     "Step",
+    "Tasks",
     "Trainer",
     "dense_rows",
     "draw_seed",
@@ -59,5 +61,6 @@ __all__ = [
     "random_stream",
     "resolve_device",
     "seeded_global_rng",
+    "told_data",
     "uses_bfloat16",
 ]

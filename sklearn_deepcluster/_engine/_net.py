@@ -9,6 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_deepcluster._engine._rows import Chosen
+from sklearn_deepcluster._engine._tasks import Tasks
 from sklearn_deepcluster.losses import weighted
 from sklearn_deepcluster.nn import untracked
 
@@ -105,6 +106,9 @@ class IndexedNet(NeuralNet):
 
     learned, held : Chosen or None
         The rows that are learned from, and those held out, as callbacks get them.
+
+    tasks : Tasks
+        Of the fit.
     """
 
     targets = None
@@ -113,6 +117,7 @@ class IndexedNet(NeuralNet):
     observed = False
     reads_batches = False
     learned = held = None
+    tasks = Tasks()
 
     def __init__(self, module, *args, autocast=False, stage="training", **kwargs):
         super().__init__(module, *args, **kwargs)
@@ -224,9 +229,10 @@ class IndexedNet(NeuralNet):
             self._notify_epoch("on_epoch_begin")
             if self.stop_training and epoch > 0:  # there is no result without one epoch
                 break
-            self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
-            self._notify_epoch("on_epoch_end")
-            if self.stop_training:
+            with self.tasks.task("epoch"):
+                self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
+                self._notify_epoch("on_epoch_end")
+            if self.stop_training or self.tasks.stop:
                 break
         return self
 

@@ -17,6 +17,7 @@ from sklearn_deepcluster._engine._device import keep_freed_memory
 from sklearn_deepcluster._engine._net import IndexedNet, Progress
 from sklearn_deepcluster._engine._rows import Batches, Chosen
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
+from sklearn_deepcluster._engine._tasks import Tasks
 from sklearn_deepcluster.nn import Corruption, Stochastic
 
 OPTIMIZERS = {
@@ -67,6 +68,8 @@ class Trainer:
         The module draws from torch's global generator (a user's own may).
     held_out : bool
         Rows are held out, of which callbacks can ask.
+    tasks : Tasks
+        Of the fit, of which a training is one and each epoch one within.
     """
 
     device: torch.device
@@ -80,6 +83,7 @@ class Trainer:
     verbose: int = 0
     global_rng: bool = False
     held_out: bool = False
+    tasks: Tasks = dataclasses.field(default_factory=Tasks)
 
     def train(
         self,
@@ -136,6 +140,7 @@ class Trainer:
         given = [*schedule, *adapted(callbacks, batches)]
         net = self._net(module, objective, stage, epochs, given)
         net.targets = targets
+        net.tasks = self.tasks
         net.observed = bool(callbacks)
         net.reads_batches = any(map(reads_batches, plain(callbacks)))
         net.learned, net.held = Chosen(rows, getattr(batches, "chosen", None)), held
@@ -150,7 +155,7 @@ class Trainer:
         draws = (
             seeded_global_rng(seed, self.device) if self.global_rng else contextlib.nullcontext()
         )
-        with draws:
+        with self.tasks.task(stage.partition(": ")[2], epochs), draws:
             self._initialize(net)
             # One stream for all layers: each of its own would repeat the others' masks.
             stream = generator(seed + 1, self.device)

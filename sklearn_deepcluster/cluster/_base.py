@@ -19,6 +19,9 @@ What the author of a method has to know; all else is private to the base:
     Log-probabilities of the clusters, where there are any; or else the nearest centre has a row.
 ``_score_runs(runs)``
     By what the best of ``n_init`` runs is chosen, of which all are there to be compared.
+``_n_stages``
+    How many tasks ``_optimize`` has at most, of which scikit-learn's callbacks are told: the start
+    and each training.
 
 Beside these ``_takes_sparse = False`` refuses sparse X, for a method that needs all rows at once.
 """
@@ -41,11 +44,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_deepcluster._engine import (
+    Tasks,
     draw_seed,
     generator,
     map_blocks,
     ordinary_tensors,
     random_stream,
+    told_data,
 )
 from sklearn_deepcluster._input import read, weigh
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
@@ -174,6 +179,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
     _network = "autoencoder"
     _keeps_decoder = False
+    _n_stages = 2
 
     def _default_network(self, form):
         """The network for None.
@@ -295,15 +301,27 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         given = Given(samples, y, network, resumed)
         self._check_all(given, _run_seeds(seeds[0])[0])
         given = dataclasses.replace(given, y=self._check(given))
-        if self.n_init == 1:
-            runs = [self._run(given, seeds[0])]
-        else:
-            runs = Parallel(n_jobs=self.n_jobs)(
-                delayed(_try_run)(self, given, seed) for seed in seeds
-            )
-        fitted = self._best_run(runs).fitted
-        if samples.kept is not None:
-            fitted |= self._labels_of_all(X, fitted, samples.kept)
+        n_stages = self._n_stages + (network.trained and not resumed)
+        one = self.n_init == 1
+        tasks = Tasks.of(
+            self,
+            told_data(X, y, sample_weight),
+            max_subtasks=n_stages if one else self.n_init,
+            parallel=not one,
+        )
+        with tasks.told():
+            if one:
+                runs = [self._run(given, seeds[0], tasks)]
+            else:
+                of_runs = tasks.split("run", self.n_init, n_stages)
+                runs = Parallel(n_jobs=self.n_jobs)(
+                    delayed(_try_run)(self, given, seed, of_run)
+                    for seed, of_run in zip(seeds, of_runs, strict=True)
+                )
+            fitted = self._best_run(runs).fitted
+            if samples.kept is not None:
+                fitted |= self._labels_of_all(X, fitted, samples.kept)
+            tasks.fitted = fitted
         self._become(fitted)
         n_empty = self.n_clusters - len(np.unique(self.labels_))
         if n_empty:
@@ -353,12 +371,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         module, settings["n_components"] = network_of(self, form).build(form)
         return self._adapt(module, settings, generator(0))
 
-    def _run(self, given, seed):
+    def _run(self, given, seed, tasks):
         """One whole run: network, initial clustering, the method."""
         samples, network = given.samples, given.network
         # The seed of the representation is the first, so it depends on random_state alone.
         network_seed, start_seed, seed = _run_seeds(seed)
-        trainer = self._trainer(global_rng=network.draws_globally)
+        trainer = self._trainer(global_rng=network.draws_globally, tasks=tasks)
         if given.resumed:
             module = copy.deepcopy(self.module_)
             if not self._keeps_decoder:
@@ -366,7 +384,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             kept = network.reconstruction
             first = First(module, self._standard(), self.n_components_, reconstruction=kept)
         else:
-            first = network.first(samples, network_seed, self)
+            first = network.first(samples, network_seed, self, tasks)
             settings = self.get_params(deep=False) | {"n_components": first.n_components}
             first.module = self._adapt(first.module, settings, generator(network_seed))
         rows = samples.rows(first.standard, trainer.device)
@@ -381,6 +399,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 self.n_clusters,
                 start_seed,
                 weight=samples.weight,
+                tasks=tasks,
             ),
             stage=f"{type(self).__name__}: clustering",
             reconstruction=first.reconstruction,
@@ -633,9 +652,12 @@ def _run_seeds(seed):
     return [draw_seed(stream) for _ in range(3)]
 
 
-def _try_run(estimator, given, seed):
+def _try_run(estimator, given, seed, tasks):
     """One of several runs: a diverged one is returned as its error, to be left out."""
     try:
-        return estimator._run(given, seed)
+        with tasks.told():
+            run = estimator._run(given, seed, tasks)
+            tasks.fitted = run.fitted
+        return run
     except FloatingPointError as error:
         return error

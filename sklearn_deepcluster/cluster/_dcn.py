@@ -18,7 +18,7 @@ import numbers
 import torch
 from torch import nn
 
-from sklearn_deepcluster._engine import draw_seed, ordinary_tensors, random_stream
+from sklearn_deepcluster._engine import Tasks, draw_seed, ordinary_tensors, random_stream
 from sklearn_deepcluster.base import TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._network import network_of
@@ -274,7 +274,7 @@ class DCN(TakesWeights, BaseDeepClusterer):
         given = Given(samples, y, network_of(self, samples), resumed=True)
         once = copy.copy(self)
         vars(once).update(max_epochs=1, min_steps=0, tol=0.0, drift_tol=None)
-        run = once._run(given, draw_seed(random_stream(self.random_state)))
+        run = once._run(given, draw_seed(random_stream(self.random_state)), Tasks())
         stay = ("history_", "loss_", "n_iter_", "kept_epoch_", "embedding_variance_")
         self._become(run.fitted | {name: getattr(self, name) for name in stay})
         return self

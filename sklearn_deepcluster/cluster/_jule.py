@@ -218,8 +218,9 @@ class JULE(BaseDeepClusterer):
             labels = self._assign(task.embed().to(task.trainer.device), task.head).cpu()
             counts = [self.n_clusters]
         else:
-            rows = first_rows(task)
-            first = rows, graph_of(rows, self.n_neighbors, self.n_clusters)
+            with task.start.tasks.stage("start"):
+                rows = first_rows(task)
+                first = rows, graph_of(rows, self.n_neighbors, self.n_clusters)
             labels = torch.from_numpy(first[1].leaves)
             counts = cluster_counts(int(labels.max()) + 1, self.n_clusters, self.eta)
         n_leaves = int(labels.max()) + 1

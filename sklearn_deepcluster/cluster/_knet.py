@@ -206,6 +206,7 @@ class KNet(BaseDeepClusterer):
     }
     # Its kernel is that of all rows at once, its start the data themselves.
     _takes_sparse = False
+    _n_stages = 3  # where it drifts from the start that is learned anew
 
     def __init__(
         self,
@@ -314,13 +315,14 @@ class KNet(BaseDeepClusterer):
 
     def _optimize(self, task):
         kernel = KernelSettings.of(self)
-        sigma, operator, task = kernel.prepared(task, self.sigma_ if task.resumed else None)
-        objective = HSICLoss(sigma)
-        schedule = HSICSchedule(task, objective, kernel, self)
-        last = None
-        if task.resumed:
-            last = self._assign(task.embed().to(task.trainer.device), task.head).cpu().numpy()
-        targets = schedule.begin(operator, last if self.n_refine else None)
+        with task.start.tasks.stage("start"):
+            sigma, operator, task = kernel.prepared(task, self.sigma_ if task.resumed else None)
+            objective = HSICLoss(sigma)
+            schedule = HSICSchedule(task, objective, kernel, self)
+            last = None
+            if task.resumed:
+                last = self._assign(task.embed().to(task.trainer.device), task.head).cpu().numpy()
+            targets = schedule.begin(operator, last if self.n_refine else None)
         first = Snapshot(task.module)
         # One more than can be trained: the schedule looks at the last and stops.
         most = self.max_iter * -(-self.max_steps // self.update_interval) + self.n_refine + 1
@@ -334,7 +336,7 @@ class KNet(BaseDeepClusterer):
         # The initial clustering is that of U; the last one of the embedding is k-means.
         z = task.embed()
         if last is None:
-            labels, centers = task.start.clusters(z)
+            labels, centers = task.start.find(z)
             if schedule.start and schedule.start.drift(labels.numpy()) > self.drift_tol:
                 first.restore()
                 steps = {"max_steps": self.max_steps, "update_interval": self.update_interval}

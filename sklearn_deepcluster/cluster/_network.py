@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_deepcluster._engine import Standard, generator, learn_standard
+from sklearn_deepcluster._engine import Standard, generator, learn_standard, told_data
 from sklearn_deepcluster.nn import AutoencoderModule
 from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepresentation
 from sklearn_deepcluster.representation._cache import fit_cached
@@ -98,6 +98,8 @@ def _described(clusterer):
 class FrozenNetwork:
     """A fitted representation, to be used as it is; a copy is trained."""
 
+    trained = False  # by `first`
+
     def __init__(self, frozen, name):
         self.frozen, self.name = frozen, name
         self.fitted = frozen.estimator
@@ -130,7 +132,7 @@ class FrozenNetwork:
         """The loss that the network is trained with before it clusters, or None."""
         return self.fitted._loss()
 
-    def first(self, samples, seed, clusterer):
+    def first(self, samples, seed, clusterer, tasks):
         """The network with its first weights, by the settings of the clusterer it is for."""
         return _first(self.fitted, copy.deepcopy(self.fitted.module_))
 
@@ -141,6 +143,8 @@ class FrozenNetwork:
 
 class TrainedNetwork(FrozenNetwork):
     """A representation that is trained before it clusters."""
+
+    trained = True
 
     def __init__(self, representation):
         self.fitted = representation
@@ -154,7 +158,7 @@ class TrainedNetwork(FrozenNetwork):
         of_user = getattr(self.fitted, "module", None) is not None
         return None if of_user else self.fitted.n_components
 
-    def first(self, samples, seed, clusterer):
+    def first(self, samples, seed, clusterer, tasks):
         representation = clone(self.fitted)
         seeded = clusterer.random_state is not None or representation.random_state is not None
         inherited = {
@@ -167,7 +171,9 @@ class TrainedNetwork(FrozenNetwork):
                 representation.set_params(**{name: value})
         verbose = max(clusterer.verbose, representation.verbose)
         memory = clusterer.memory if seeded else None
-        fitted = fit_cached(representation, samples, memory, verbose)
+        data = tasks.data or told_data(samples.X)
+        with tasks.task("pretraining", of=representation):
+            fitted = fit_cached(representation, samples, memory, verbose, data)
         return _first(fitted, fitted.module_)
 
 
@@ -180,6 +186,7 @@ class UserNetwork:
     """A module of the user, or what makes one; it is not trained before it clusters."""
 
     reconstruction = None
+    trained = False
     draws_globally = True
     losses = None
     center = "auto"
@@ -198,7 +205,7 @@ class UserNetwork:
     def width(self):
         return None if self.built is None else self.built[1][1]
 
-    def first(self, samples, seed, clusterer):
+    def first(self, samples, seed, clusterer, tasks):
         kept = self.built
         if kept is not None and kept[0] == seed:
             made, self.built = kept[1], None

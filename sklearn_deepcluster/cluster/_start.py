@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import has_fit_parameter
 from torch import nn
 
-from sklearn_deepcluster._engine import Callback, generator, in_rounds
+from sklearn_deepcluster._engine import Callback, Tasks, generator, in_rounds
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
 from sklearn_deepcluster.cluster._graph_choices import is_clearer
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
@@ -70,6 +70,8 @@ class Start:
     weight : ndarray of shape (n,) or None
         How much each row counts: in k-means, for a clusterer whose ``fit`` takes ``sample_weight``,
         and in the means. ``GraphAgglomerative`` does without.
+    tasks : Tasks
+        Of the run.
     """
 
     init: object
@@ -79,6 +81,7 @@ class Start:
     labels: object = None
     described: object = None
     weight: object = None
+    tasks: Tasks = dataclasses.field(default_factory=Tasks)
 
     def check(self, width):
         """Check given centres; `width` is that of the embedding, None where it is not known.
@@ -105,7 +108,7 @@ class Start:
             )
 
     def clusters(self, z):
-        """Cluster embedded rows.
+        """Cluster embedded rows, for the start.
 
         Parameters
         ----------
@@ -122,6 +125,11 @@ class Start:
         ValueError
             If a clusterer finds noise or another number of clusters.
         """
+        with self.tasks.stage("start"):
+            return self.find(z)
+
+    def find(self, z):
+        """Cluster embedded rows, at any time."""
         labels, centers = self._found(z if issparse(z) else z.numpy())
         self.labels = labels
         return labels, centers
@@ -266,27 +274,29 @@ def learn_clusters(task):
         task = task.with_rows(chosen)
     if task.start.raw_rows is not None:  # without a representation they are what is clustered
         task.start.raw_rows = None if task.reconstruction is None else task.raw_rows
-    labels = task.start.clusters(_seen_by_start(task))[0]
-    task.start.labels = torch.full((n_samples,), -1)
-    task.start.labels[chosen] = labels
-    labels = labels.to(task.trainer.device)
-    objective = LabelLoss(*random_softmax(task)).to(task.trainer.device)
-    task = dataclasses.replace(
-        task,
-        companion=None,
-        stage=f"{task.stage.partition(':')[0]}: start",
-        trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for what follows
-    )
     # A recurrent network learns a hundred sequences by heart in 200 steps, their errors included.
     least = 1 if task.sequential else START_STEPS
     least = -(-max(least, len(task.rows) // task.trainer.batch_size) // START_ROUND)
-    task.train(
-        objective,
-        rounds=max(least, MAX_START_STEPS // START_ROUND),
-        batches=in_rounds(START_ROUND, reshuffle=True),
-        targets=labels,
-        schedule=[StopAtAgreement(least)],
-    )
+    rounds = max(least, MAX_START_STEPS // START_ROUND)
+    with task.start.tasks.task("start", rounds):
+        labels = task.start.clusters(_seen_by_start(task))[0]
+        task.start.labels = torch.full((n_samples,), -1)
+        task.start.labels[chosen] = labels
+        labels = labels.to(task.trainer.device)
+        objective = LabelLoss(*random_softmax(task)).to(task.trainer.device)
+        task = dataclasses.replace(
+            task,
+            companion=None,
+            stage=f"{task.stage.partition(':')[0]}: start",
+            trainer=dataclasses.replace(task.trainer, callbacks=None),  # those are for later
+        )
+        task.train(
+            objective,
+            rounds=rounds,
+            batches=in_rounds(START_ROUND, reshuffle=True),
+            targets=labels,
+            schedule=[StopAtAgreement(least)],
+        )
     return objective.weight.detach(), objective.bias.detach()
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from sklearn_deepcluster._engine import (
     Rows,
+    Tasks,
     draw_seed,
     generator,
     inference_device,
@@ -21,6 +22,7 @@ from sklearn_deepcluster._engine import (
     ordinary_tensors,
     random_stream,
     seeded_global_rng,
+    told_data,
 )
 from sklearn_deepcluster._input import weigh
 from sklearn_deepcluster.base import (
@@ -143,6 +145,9 @@ class BaseRepresentation(TorchEstimator):
         "min_steps": [Interval(numbers.Integral, 0, None, closed="left")],
     }
 
+    # How many tasks a fit has at most, of which scikit-learn's callbacks are told.
+    _n_stages = 1
+
     def fit(self, X, y=None):
         """Train the network on X.
 
@@ -169,21 +174,24 @@ class BaseRepresentation(TorchEstimator):
         FloatingPointError
             If the training diverges.
         """
-        return self._fit(X)
+        return self._fit(X, y)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @ordinary_tensors
     def _fit(self, X, y=None, sample_weight=None):
         resume = self.warm_start and hasattr(self, "module_")
         samples = weigh(self._read(X, reset=not resume), sample_weight)
-        self._become(self._fit_samples(samples, resume))
+        tasks = Tasks.of(self, told_data(X, y, sample_weight), self._n_stages)
+        with tasks.told():
+            tasks.fitted = self._fit_samples(samples, tasks, resume)
+        self._become(tasks.fitted)
         return self
 
-    def _fit_samples(self, samples, resume=False):
+    def _fit_samples(self, samples, tasks, resume=False):
         """Train on samples; return the fitted state, name -> value."""
         stream = random_stream(self.random_state)
         trainer = self._trainer(
-            global_rng=self._draws_globally(), held_out=self._holds_out(samples)
+            global_rng=self._draws_globally(), held_out=self._holds_out(samples), tasks=tasks
         )
         seed = draw_seed(stream)
         if resume:
@@ -208,6 +216,8 @@ class BaseRepresentation(TorchEstimator):
         rows = samples.rows(standard, trainer.device)
         # Built on the CPU whatever the device, so that a seed means the same start everywhere.
         module.to(trainer.device)
+        # What callbacks get is a copy, as the training goes on with the module.
+        tasks.fitted = lambda: {**state, "module_": copy.deepcopy(module).eval()}
         split = self._split(len(rows), seed + 1)
         history = [] if resume else self._pretrain(module, rows, trainer, draw_seed(stream), split)
         epochs, learned = self._fit_module(module, rows, trainer, draw_seed(stream), split, resume)
@@ -308,6 +318,10 @@ class BaseAutoencoder(TakesWeights, BaseRepresentation):
         "validation_fraction": [Interval(numbers.Real, 0, 0.5, closed="right"), None],
     }
 
+    @property
+    def _n_stages(self):
+        return 2 if self.layerwise_epochs else 1
+
     def _corruption(self):
         """The layer that corrupts the input, or None."""
         masks = self.noise > 0 and self.noise_kind == "masking"
@@ -330,25 +344,26 @@ class BaseAutoencoder(TakesWeights, BaseRepresentation):
             return []
         encoder, decoder = stages(module.encoder), stages(module.decoder)[::-1]
         history = []
-        for depth, (inner, outer) in enumerate(zip(encoder, decoder, strict=True)):
-            below = nn.Sequential(*encoder[:depth])
-            pair = _LayerPair(
-                lambda x, below=below: below(module.shaped(x)),
-                inner,
-                outer,
-                Dropout(self.noise or 0.2),
-            )
-            history += trainer.train(
-                pair,
-                _LayerLoss(),
-                rows,
-                seed=seed + depth,
-                stage=f"{type(self).__name__}: layer {depth + 1}",
-                epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
-                batches=batches_of(split[0]),
-                noise=True,
-                **watched(rows, split[1], HeldOutLoss),
-            )
+        with trainer.tasks.task("layers", len(encoder)):
+            for depth, (inner, outer) in enumerate(zip(encoder, decoder, strict=True)):
+                below = nn.Sequential(*encoder[:depth])
+                pair = _LayerPair(
+                    lambda x, below=below: below(module.shaped(x)),
+                    inner,
+                    outer,
+                    Dropout(self.noise or 0.2),
+                )
+                history += trainer.train(
+                    pair,
+                    _LayerLoss(),
+                    rows,
+                    seed=seed + depth,
+                    stage=f"{type(self).__name__}: layer {depth + 1}",
+                    epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
+                    batches=batches_of(split[0]),
+                    noise=True,
+                    **watched(rows, split[1], HeldOutLoss),
+                )
         return history
 
     def _fit_module(self, module, rows, trainer, seed, split, resume):

@@ -11,13 +11,15 @@ import torch
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
-from sklearn_deepcluster._engine import CHUNK_ROWS, Callback, draw_seed, random_stream
+from sklearn_deepcluster._engine import CHUNK_ROWS, Callback, Tasks, draw_seed, random_stream
 from sklearn_deepcluster._version import __version__
+from sklearn_deepcluster.utils._sklearn import with_callbacks
 
 _OF_EVERY_CLASS = ("__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__")
 
 
-def fit_cached(representation, samples, memory, verbose):
+@with_callbacks
+def fit_cached(representation, samples, memory, verbose, data):
     """Fit a representation, or take the equal one that was fitted before.
 
     Equal are those with the same parameters, network (its structure, code and first weights), data,
@@ -31,6 +33,8 @@ def fit_cached(representation, samples, memory, verbose):
     memory : str, path, joblib.Memory or None
         Where to cache; None fits.
     verbose : int
+    data : dict
+        What scikit-learn's callbacks can ask for; see :class:`Tasks`.
 
     Returns
     -------
@@ -45,27 +49,44 @@ def fit_cached(representation, samples, memory, verbose):
     representation._validate_params()
     if memory is None or isinstance(memory, (str, os.PathLike)):
         memory = joblib.Memory(memory, verbose=0)
-    location = getattr(memory, "location", None)
-    if location is None:
-        representation._become(representation._fit_samples(samples))
-        return representation
-    seed = draw_seed(random_stream(representation.random_state))
-    module = representation._build(samples, seed)[0]
-    key = _key(representation, module, samples)
-    fit = memory.cache(_fit, ignore=["representation", "samples"])
-    os.makedirs(location, exist_ok=True)
-    # Parallel candidates wait for the first instead of fitting the same.
-    with filelock.FileLock(os.path.join(location, f"{key}.lock")):
-        state = fit(key, representation, samples)
-    module.load_state_dict(state["module_"])
-    representation._become(state | {"module_": module.eval()})
+    tasks = Tasks.of(representation, data, representation._n_stages)
+    with tasks.told():
+        tasks.fitted = _state(representation, samples, memory, tasks)
+    representation._become(tasks.fitted)
     return representation
 
 
-def _fit(key, representation, samples):
+def _state(representation, samples, memory, tasks):
+    """Fitted state of a representation, from the cache if there is one that has it."""
+    location = getattr(memory, "location", None)
+    if location is None:
+        return representation._fit_samples(samples, tasks)
+    seed = draw_seed(random_stream(representation.random_state))
+    module = representation._build(samples, seed)[0]
+    key = _key(representation, module, samples)
+    fit = memory.cache(_fit, ignore=["representation", "samples", "tasks"])
+    os.makedirs(location, exist_ok=True)
+    # Parallel candidates wait for the first instead of fitting the same.
+    with filelock.FileLock(os.path.join(location, f"{key}.lock")):
+        try:
+            state = fit(key, representation, samples, tasks)
+        except _Stopped as stopped:
+            (state,) = stopped.args
+    module.load_state_dict(state["module_"])
+    return state | {"module_": module.eval()}
+
+
+def _fit(key, representation, samples, tasks):
     """Fitted state, with weights for the module; `key` stands for all that it depends on."""
-    state = representation._fit_samples(samples)
-    return state | {"module_": state["module_"].cpu().state_dict()}
+    state = representation._fit_samples(samples, tasks)
+    state |= {"module_": state["module_"].cpu().state_dict()}
+    if tasks.stopped:  # by what is no part of the key: the next fit is to train to the end
+        raise _Stopped(state)
+    return state
+
+
+class _Stopped(Exception):
+    """Takes a fitted state past the cache, which keeps what is returned."""
 
 
 def _key(representation, module, samples):

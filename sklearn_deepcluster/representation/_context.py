@@ -214,6 +214,17 @@ class ContextPredictor(BaseRepresentation):
         # Apart from the seeds that the trainer uses.
         start, pairs = generator(seed + 2), generator(seed + 3, trainer.device)
         task = _task(module, patch, jitter, start, weights, pairs).to(trainer.device)
+
+        def learned():
+            vector = parameters_to_vector(task.classifier.parameters())
+            return {
+                "classifier_weights_": vector.detach().cpu().numpy(),
+                "patch_size_": patch,
+                "jitter_": jitter,
+            }
+
+        of_module = trainer.tasks.fitted
+        trainer.tasks.fitted = lambda: {**of_module(), **learned()}
         history = trainer.train(
             task,
             PositionLoss(),
@@ -223,12 +234,7 @@ class ContextPredictor(BaseRepresentation):
             epochs=n_epochs(len(rows), self.batch_size, self.max_epochs, self.min_steps),
         )
         module.eval()  # the trainer saw its blocks alone
-        vector = parameters_to_vector(task.classifier.parameters())
-        return history, {
-            "classifier_weights_": vector.detach().cpu().numpy(),
-            "patch_size_": patch,
-            "jitter_": jitter,
-        }
+        return history, learned()
 
     def score(self, X, y=None):
         r"""Negative cross-entropy of the positions, in nats, over all neighbours of the middle.

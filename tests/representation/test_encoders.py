@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sklearn_deepcluster import DDC, Autoencoder, ConvEncoder, GRUEncoder, MLPEncoder
-from sklearn_deepcluster._engine import generator
+from sklearn_deepcluster._engine import Tasks, generator
 from sklearn_deepcluster.cluster._network import network_of
 from sklearn_deepcluster.representation._encoders import image_shape, resized
 
@@ -143,7 +143,7 @@ def untrained(network, X, seed):
     samples = ddc._read(X, reset=True)
     given = network_of(ddc, samples)
     given.check(samples, seed)
-    return given.first(samples, seed, ddc)
+    return given.first(samples, seed, ddc, Tasks())
 
 
 def test_weights_come_from_the_seed_and_the_scale_from_the_data():
