@@ -19,11 +19,10 @@ What the author of a method has to know; all else is private to the base:
     Log-probabilities of the clusters, where there are any; or else the nearest centre has a row.
 ``_score_runs(runs)``
     By what the best of ``n_init`` runs is chosen, of which all are there to be compared.
-``_n_stages``
-    How many tasks ``_optimize`` has at most, of which scikit-learn's callbacks are told: the start
-    and each training.
 
-Beside these ``_takes_sparse = False`` refuses sparse X, for a method that needs all rows at once.
+Beside these ``_takes_sparse = False`` refuses sparse X, for a method that needs all rows at once,
+and ``_n_stages`` is how many tasks ``_optimize`` has at most, of which scikit-learn's callbacks are
+told: the start and one training, unless it says otherwise.
 """
 
 import copy
