@@ -76,7 +76,7 @@ class TorchEstimator(
         More parameters of that net, such as ``{"optimizer__weight_decay": 1e-4}``.
 
     device : str or torch.device
-        "auto" is a GPU where there is one.
+        "auto" is a GPU where there is one ("cuda", "xpu" or "mps"), else "cpu".
 
     precision : {"auto", "float32", "bfloat16"}
         Precision of the products in training; "auto" is bfloat16 where the hardware multiplies

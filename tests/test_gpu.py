@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests._instances import ESTIMATORS, blobs, tiny
+from sklearn_deepcluster.inspection._importance import _backward_of_recurrent
+from sklearn_deepcluster.inspection._layers import evaluating
+from tests._instances import ESTIMATORS, GlobalDraws, blobs, tiny, tiny_autoencoder
+from tests.test_reproducibility import global_state
 
 pytestmark = pytest.mark.gpu
 
@@ -37,3 +40,39 @@ def test_auto_is_the_gpu():
     X, _ = blobs()
     estimator = tiny("Autoencoder").set_params(device="auto").fit(X)
     assert next(estimator.module_.parameters()).device == torch.device("cuda", 0)
+
+
+def test_a_network_of_the_user_may_live_on_the_gpu():
+    X, _ = blobs()
+    module = GlobalDraws(16).cuda()
+    first, second = (
+        tiny_autoencoder(module=module, device="cuda", random_state=0).fit(X) for _ in range(2)
+    )
+    assert (first.transform(X) == second.transform(X)).all()
+
+
+@pytest.mark.parametrize("name", ["ConvAutoencoder", "DTKC", "RDDC"])
+def test_the_flags_of_cudnn_are_as_before(name):
+    """What they are within a fit is tested without a GPU."""
+    before = global_state()
+    estimator = tiny(name).set_params(device="cuda").fit(blobs()[0])
+    estimator.transform(blobs()[0])
+    np.testing.assert_equal(global_state(), before)
+
+
+def test_importance_has_gradients_of_recurrent_layers():
+    X, _ = blobs()
+    estimator = tiny("RDDC").set_params(device="cuda").fit(X)
+    module, rows = estimator._fitted(X)
+    x = rows.take(torch.arange(4)).requires_grad_()
+    with evaluating(module), _backward_of_recurrent(module):
+        module.encode(x).sum().backward()
+    assert torch.isfinite(x.grad).all() and (x.grad != 0).any()
+
+
+def test_a_memory_map_goes_to_the_gpu(tmp_path):
+    X, _ = blobs()
+    X.tofile(tmp_path / "x.bin")
+    mapped = np.memmap(tmp_path / "x.bin", dtype=X.dtype, mode="r", shape=X.shape)
+    a, b = (tiny("DEC").set_params(device="cuda").fit(rows) for rows in (X, mapped))
+    assert (a.labels_ == b.labels_).all() and (a.transform(X) == b.transform(mapped)).all()

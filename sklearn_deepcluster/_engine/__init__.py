@@ -6,6 +6,7 @@ from sklearn_deepcluster._engine._blocks import map_blocks, mean_loss
 from sklearn_deepcluster._engine._callbacks import duplicate
 from sklearn_deepcluster._engine._dense import dense_rows
 from sklearn_deepcluster._engine._device import (
+    exact_cudnn,
     inference_device,
     ordinary_tensors,
     resolve_device,
@@ -51,6 +52,7 @@ __all__ = [
     "dense_rows",
     "draw_seed",
     "duplicate",
+    "exact_cudnn",
     "generator",
     "in_rounds",
     "inference_device",

@@ -10,13 +10,14 @@ import weakref
 
 import torch
 
+from sklearn_deepcluster._engine._device import exact_cudnn
 from sklearn_deepcluster._engine._net import Step
 from sklearn_deepcluster._engine._seeds import generator
 from sklearn_deepcluster.nn import RecurrentEncoder
 
-# Blocks have so many rows, by the type of the device; fewer where these were more values.
-_BLOCK_ROWS = {"cpu": 256, "cuda": 4096}
-_BLOCK_VALUES = {"cpu": 2**18, "cuda": 2**24}
+# Blocks have so many rows, by the kind of the device; fewer where these were more values.
+_BLOCK_ROWS = {"cpu": 256, "gpu": 4096}
+_BLOCK_VALUES = {"cpu": 2**18, "gpu": 2**24}
 # Of narrow rows there are larger blocks, up to so many times as many, from so many blocks on.
 _LARGER, _MANY_BLOCKS = 16, 16
 
@@ -29,7 +30,15 @@ _EQUAL = weakref.WeakKeyDictionary()
 
 
 def map_blocks(
-    function, rows, *, module=None, asked=None, quick=True, compare=None, autocast=False
+    function,
+    rows,
+    *,
+    module=None,
+    asked=None,
+    quick=True,
+    compare=None,
+    autocast=False,
+    device="cpu",
 ):
     """Apply `function` to `rows` block by block, without gradients.
 
@@ -51,16 +60,19 @@ def map_blocks(
         where the result alone could hide them.
     autocast : bool, default=False
         Run products in bfloat16.
+    device : torch.device or str, default="cpu"
+        Where the result is wanted.
 
     Returns
     -------
-    out : torch.Tensor on the CPU with n_samples rows; float32 or an integer type.
+    out : torch.Tensor with n_samples rows; float32 or an integer type.
     """
     size = block_size(rows, module)
     compare = compare or function
     out = None
     with (
         torch.no_grad(),
+        exact_cudnn(rows.device),
         torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=autocast),
     ):
         if module is None:
@@ -80,7 +92,7 @@ def map_blocks(
                 # On a GPU until the end: each copy would wait for what was asked before.
                 out = torch.empty(len(rows), *part.shape[1:], dtype=dtype, device=rows.device)
             out[where] = part
-    return out.cpu()
+    return out.to(device)
 
 
 def mean_loss(objective, function, rows, **options):
@@ -121,7 +133,7 @@ def block_size(rows, module=None):
 
 
 def _kind(rows):
-    return "cuda" if rows.device.type == "cuda" else "cpu"
+    return "cpu" if rows.device.type == "cpu" else "gpu"
 
 
 def _sequential(module):

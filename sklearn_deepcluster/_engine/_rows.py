@@ -10,6 +10,7 @@ from scipy.sparse import csr_array, issparse
 from torch.utils.data import Dataset
 
 from sklearn_deepcluster._engine._dense import dense_rows
+from sklearn_deepcluster._engine._device import free_memory
 from sklearn_deepcluster._engine._standard import TOO_LARGE, Standard
 
 # Rows are shuffled within windows of this many bytes (as float32): data below it is shuffled as a
@@ -25,9 +26,9 @@ class Rows:
     Parameters
     ----------
     X : ndarray, memmap, csr_array or IndexedRows of shape (n_samples, n_features)
-        Any real dtype. It is not modified, nor copied but for batches: on a GPU once where it takes
-        at most half of the free memory, and where it is small and has a centre, or is read by
-        index, as float32. Of sparse X batches and blocks alone are made dense.
+        Any real dtype. It is not modified, nor copied but for batches: to a GPU once, in chunks,
+        where it takes at most half of the free memory, and where it is small and has a centre, or
+        is read by index, as float32. Of sparse X batches and blocks alone are made dense.
 
     standard : Standard, default=Standard()
         What is subtracted from each row, in float64, and the divisor.
@@ -56,11 +57,10 @@ class Rows:
         costs = not (self._plain and isinstance(X, np.ndarray))
         self._may_keep = small and costs and self.device.type == "cpu"
         self._kept = None
-        if self.device.type == "cuda" and not issparse(X):
-            free, _ = torch.cuda.mem_get_info(self.device)
-            if n_bytes <= free // 2:
-                chunks = np.array_split(np.arange(len(X)), -(-len(X) // CHUNK_ROWS))
-                self._resident = torch.cat([self._tensor(slice(c[0], c[-1] + 1)) for c in chunks])
+        if self.device.type != "cpu" and not issparse(X):
+            free = free_memory(self.device)
+            if free is not None and n_bytes <= free // 2:
+                self._resident = self._uploaded()
 
     def __len__(self):
         return self.X.shape[0]
@@ -87,6 +87,14 @@ class Rows:
         values = unit._standardized(np.array(self.X.data)).numpy()
         return csr_array((values, self.X.indices, self.X.indptr), shape=self.X.shape)
 
+    def _uploaded(self):
+        """All rows on the device, where they go in chunks: never twice, and never whole here."""
+        rows = torch.empty(*self.X.shape, dtype=torch.float32, device=self.device)
+        for start in range(0, len(self), CHUNK_ROWS):
+            where = slice(start, min(start + CHUNK_ROWS, len(self)))
+            rows[where] = self._tensor(where)
+        return rows
+
     def _tensor(self, where):
         # A slice may be a read-only view; a copy, so that torch never sees foreign memory.
         return self._standardized(_own_rows(self.X, where))
@@ -96,26 +104,40 @@ class Rows:
         with np.errstate(over="ignore"):
             part = part.astype(np.float32 if self._plain else np.float64, copy=False)
         tensor = torch.from_numpy(part)
+        # On the CPU, as not every device has float64, and each look at a tensor would wait for it.
         if self._plain:
-            tensor = tensor.to(self.device)
             if self._scale != 1.0:
                 tensor.mul_(1.0 / self._scale)
         else:
             if self._center is not None:
                 tensor.sub_(self._center)
-            tensor = tensor.div_(self._scale).float().to(self.device)
+            tensor = tensor.div_(self._scale).float()
         if self._may_overflow and tensor.isinf().any():
             raise ValueError(TOO_LARGE)
-        return tensor
+        if self.device.type == "cuda":
+            # From pinned memory it goes while the device computes, and nobody waits.
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    @property
+    def index_device(self):
+        """Where the numbers of rows to take are wanted."""
+        return self.device if self._resident is not None else torch.device("cpu")
+
+    def batch(self, index):
+        """The rows `index` as a :class:`Batch`; the index goes to the device once."""
+        index = index.to(self.index_device)
+        return Batch(self.take(index), index.to(self.device))
 
     def take(self, index):
-        """Return the rows `index` (1-D int64 tensor on the CPU) as a tensor."""
+        """Return the rows `index` (1-D int64 tensor) as a tensor."""
+        index = index.to(self.index_device)
         if self._resident is not None:
-            return self._resident.index_select(0, index.to(self.device))
+            return self._resident.index_select(0, index)
         if self._may_keep and self._kept is None:
             self._kept = torch.cat([block for _, block in self.blocks((CHUNK_ROWS,))])[: len(self)]
         if self._kept is not None:
-            return self._kept.index_select(0, index).to(self.device)
+            return self._kept.index_select(0, index)
         return self._standardized(_own_rows(self.X, index.numpy()))
 
     def blocks(self, sizes):
@@ -229,7 +251,8 @@ class Batches:
 
     def _new_order(self):
         order = shuffled_order(self.n_rows, self.rows.n_features, self.generator)
-        return order if self.chosen is None else self.chosen[order]
+        order = order if self.chosen is None else self.chosen[order]
+        return order.to(self.rows.index_device)  # at once, not batch by batch
 
     def __len__(self):
         return self.steps or -(-self.n_rows // self.batch_size)
@@ -241,7 +264,7 @@ class Batches:
 
     def __iter__(self):
         for index in self._indices():
-            yield Batch(self.rows.take(index), index.to(self.rows.device))
+            yield self.rows.batch(index)
 
     def _indices(self):
         if self.steps is None:
@@ -252,7 +275,10 @@ class Batches:
             self._steps_left -= 1
             if self.reshuffle and self._position + b > n:
                 self._order, self._position = self._new_order(), 0
-            yield self._order[(self._position + torch.arange(b)) % n]
+            start = self._position % n
+            rest = self._order[: max(0, start + b - n)]
+            part = self._order[start : start + b]
+            yield torch.cat([part, rest]) if len(rest) else part
             self._position += b
 
 

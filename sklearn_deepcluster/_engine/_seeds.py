@@ -31,8 +31,29 @@ def generator(seed, device="cpu"):
 
 @contextlib.contextmanager
 def seeded_global_rng(seed, device="cpu"):
-    """Seed torch's global generators for a block of code, one block at a time, and restore them."""
-    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
-    with _GLOBAL_RNG_LOCK, torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+    """Seed torch's global generators for a block of code, one block at a time, and restore them.
+
+    They are those of the CPU and of `device`; others are left alone.
+    """
+    generators = _global_generators(torch.device(device))
+    with _GLOBAL_RNG_LOCK:
+        before = [each.get_state() for each in generators]
+        try:
+            for each in generators:
+                each.manual_seed(seed)
+            yield
+        finally:
+            for each, state in zip(generators, before, strict=True):
+                each.set_state(state)
+
+
+def _global_generators(device):
+    generators = [torch.random.default_generator]
+    if device.type in ("cuda", "xpu"):
+        module = torch.get_device_module(device)
+        module.init()  # there are none before
+        index = module.current_device() if device.index is None else device.index
+        generators.append(module.default_generators[index])
+    elif device.type == "mps":
+        generators.append(torch.mps._get_default_mps_generator())
+    return generators

@@ -13,7 +13,7 @@ from sklearn_deepcluster._engine._callbacks import (
     plain,
     reads_batches,
 )
-from sklearn_deepcluster._engine._device import keep_freed_memory
+from sklearn_deepcluster._engine._device import exact_cudnn, keep_freed_memory
 from sklearn_deepcluster._engine._net import IndexedNet, Progress
 from sklearn_deepcluster._engine._rows import Batches, Chosen
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
@@ -155,7 +155,11 @@ class Trainer:
         draws = (
             seeded_global_rng(seed, self.device) if self.global_rng else contextlib.nullcontext()
         )
-        with self.tasks.task(stage.partition(": ")[2], epochs), draws:
+        with (
+            self.tasks.task(stage.partition(": ")[2], epochs),
+            draws,
+            exact_cudnn(self.device),
+        ):
             self._initialize(net)
             # One stream for all layers: each of its own would repeat the others' masks.
             stream = generator(seed + 1, self.device)
@@ -191,9 +195,9 @@ class Trainer:
         net.callbacks = []  # initialising one may write something
         self._initialize(net)
 
-    def embed(self, function, rows):
+    def embed(self, function, rows, device="cpu"):
         """Apply `function` to all rows in the precision of the training; float32 (n, e)."""
-        return map_blocks(function, rows, autocast=self.autocast)
+        return map_blocks(function, rows, autocast=self.autocast, device=device)
 
     def _net(self, module, objective, stage, epochs, callbacks):
         # "module__x" would make skorch build another module than the one that is trained.

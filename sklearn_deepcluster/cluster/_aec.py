@@ -71,7 +71,7 @@ class CenterRefresh(Schedule):
         self.tol = tol
 
     def refresh(self, net):
-        z = self.task.embed().to(self.objective.centers.device)
+        z = self.task.embed(self.objective.centers.device)
         labels, before = self.move_centers(z), self.labels
         watch_labels(net, before, labels, self.tol)
         self.labels = labels
@@ -237,5 +237,5 @@ class AEC(TakesWeights, BaseDeepClusterer):
             schedule=[refresh],
             assign=lambda z: squared_distances(z, objective.centers).argmin(1),
         )
-        refresh.move_centers(task.embed().to(task.trainer.device))  # of the last weights
+        refresh.move_centers(task.embed(task.trainer.device))  # of the last weights
         return Outcome({"cluster_centers_": objective.centers}, history, {"lam_": lam})

@@ -591,8 +591,10 @@ class FittedHead(dict):
         self.estimator, self.device = estimator, device
 
     def __missing__(self, name):
-        value = np.array(getattr(self.estimator, name))
-        self[name] = torch.from_numpy(value).to(self.device)
+        value = torch.from_numpy(np.array(getattr(self.estimator, name)))
+        if value.dtype == torch.float64:  # a number; not every device has it
+            value = value.float()
+        self[name] = value.to(self.device)
         return self[name]
 
 

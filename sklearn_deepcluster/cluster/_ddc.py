@@ -273,7 +273,7 @@ class DDC(BaseDeepClusterer):
     def _prior(self, task):
         """Expected shares of the clusters, Tensor (k,) on the CPU; None is equal ones."""
         if self.prior is not None and task.resumed:
-            labels = self._assign(task.embed().to(task.trainer.device), task.head).cpu()
+            labels = self._assign(task.embed(task.trainer.device), task.head).cpu()
         elif self.prior is None or self.init is None:
             return check_prior(self.prior, self.n_clusters)
         else:

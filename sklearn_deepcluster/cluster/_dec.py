@@ -79,7 +79,7 @@ class TargetRefresh(Schedule):
     def refresh(self, net):
         centers = self.objective.centers.detach()
         with torch.no_grad():
-            z = self.task.embed().to(centers.device)
+            z = self.task.embed(centers.device)
             q = student_t_log_assignment(z, centers, self.objective.alpha).exp()
             targets = target_distribution(q, self.kind, weight=self.task.weight)
         labels = q.argmax(1)

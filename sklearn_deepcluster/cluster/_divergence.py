@@ -55,5 +55,5 @@ class StopAtRest(Callback):
 
     def _labels(self):
         with torch.no_grad():
-            z = self.task.embed().to(self.objective.weight.device)
+            z = self.task.embed(self.objective.weight.device)
             return self.objective.log_proba(z).argmax(1)

@@ -56,7 +56,7 @@ class DriftWatch(Callback):
 
     @torch.no_grad()
     def _labels(self):
-        z = self.watched_.embed().to(self.task.trainer.device)
+        z = self.watched_.embed(self.task.trainer.device)
         return self.assign(z).cpu().numpy()
 
     def _modularity(self):

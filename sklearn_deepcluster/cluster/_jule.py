@@ -215,7 +215,7 @@ class JULE(BaseDeepClusterer):
     def _optimize(self, task):
         first = None
         if task.resumed:
-            labels = self._assign(task.embed().to(task.trainer.device), task.head).cpu()
+            labels = self._assign(task.embed(task.trainer.device), task.head).cpu()
             counts = [self.n_clusters]
         else:
             with task.start.tasks.stage("start"):

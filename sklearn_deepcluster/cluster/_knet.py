@@ -321,7 +321,7 @@ class KNet(BaseDeepClusterer):
             schedule = HSICSchedule(task, objective, kernel, self)
             last = None
             if task.resumed:
-                last = self._assign(task.embed().to(task.trainer.device), task.head).cpu().numpy()
+                last = self._assign(task.embed(task.trainer.device), task.head).cpu().numpy()
             targets = schedule.begin(operator, last if self.n_refine else None)
         first = Snapshot(task.module)
         # One more than can be trained: the schedule looks at the last and stops.

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from sklearn_deepcluster._engine import Batch, Schedule
+from sklearn_deepcluster._engine import Schedule
 from sklearn_deepcluster.cluster._agglomeration import (
     STEP_WEIGHT,
     Edges,
@@ -84,7 +84,7 @@ class ClusterBatches:
         groups = [part for rows in order.split(sizes.tolist()) for part in rows.split(together)]
         shuffled = torch.randperm(len(groups), generator=self.generator).tolist()
         for index in torch.cat([groups[i] for i in shuffled]).tensor_split(len(self)):
-            yield Batch(self.rows.take(index), index.to(self.rows.device))
+            yield self.rows.batch(index)
 
 
 class Periods(Schedule):

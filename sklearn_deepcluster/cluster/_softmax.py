@@ -161,7 +161,7 @@ class SoftmaxRefresh(Schedule):
         if len(net.history) <= self.warm_up:  # the epoch that begins counts
             return None
         with torch.no_grad():
-            z = self.task.embed().to(self.objective.weight.device)
+            z = self.task.embed(self.objective.weight.device)
             p = self.objective.log_proba(z).exp()
             targets = pin(self.make_targets(p), self.known)
         labels = p.argmax(1)

@@ -6,7 +6,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
-from sklearn_deepcluster._engine import Batch, BestEpoch, generator
+from sklearn_deepcluster._engine import BestEpoch, generator
 from sklearn_deepcluster.cluster._neighbors import nearest_neighbors
 from sklearn_deepcluster.nn import AutoencoderModule, mlp
 
@@ -96,7 +96,7 @@ class Triples:
             which = torch.randint(q, row.shape, generator=self.generator)
             ahead = torch.randint(1, n, row.shape, generator=self.generator)
             index = torch.cat([row, self.neighbors[row, which], (row + ahead) % n])
-            yield Batch(self.rows.take(index), index.to(self.rows.device))
+            yield self.rows.batch(index)
 
 
 def siamese_points(task, hidden_layer_sizes, n_neighbors, rounds, patience):

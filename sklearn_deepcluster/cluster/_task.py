@@ -116,10 +116,10 @@ class Task:
         shape = getattr(self.module, "input_shape", None)
         return shape is not None and shape[0] == -1
 
-    def embed(self):
-        """Embed all rows, in the precision of the training; Tensor (n, e) on the CPU."""
+    def embed(self, device="cpu"):
+        """Embed all rows, in the precision of the training; Tensor (n, e) on `device`."""
         self.module.eval()  # between rounds it is in training mode: a user's dropout would draw
-        z = self.trainer.embed(self.module.encode, self.rows)
+        z = self.trainer.embed(self.module.encode, self.rows, device)
         if not torch.isfinite(z).all():
             raise FloatingPointError(
                 f"{self.stage} diverged: the embedding is not finite. The likely cause is a step "
@@ -137,7 +137,7 @@ class Task:
         standard = data.standard
         if np.abs(standard.center).max() <= _FAR * standard.scale:
             standard = Standard(scale=standard.scale)
-        rows = Rows(data.X, standard=standard, device=data.device)
+        rows = Rows(data.X, standard=standard)
         return map_blocks(torch.nan_to_num, rows)
 
     def described_rows(self):

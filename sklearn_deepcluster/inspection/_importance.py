@@ -1,11 +1,13 @@
 """Which pixels a clusterer looks at, by guided backpropagation."""
 
+import contextlib
 import warnings
 
 import numpy as np
 import torch
 from torch import nn
 
+from sklearn_deepcluster._engine import exact_cudnn
 from sklearn_deepcluster.inspection._common import network_and_rows
 from sklearn_deepcluster.inspection._images import (
     as_images,
@@ -196,10 +198,29 @@ def importance(model, module, rows, index, cluster):
     if x.isnan().any():
         raise ValueError("X holds sequences of different lengths, which are no images.")
     evidence = _Evidence(module, model, model._head(rows.device))
-    with evaluating(evidence), warnings.catch_warnings():
+    with (
+        evaluating(evidence),
+        _backward_of_recurrent(evidence),
+        exact_cudnn(x.device),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "Setting backward hooks", UserWarning)
         found = _guided_backprop()(evidence).attribute(x.requires_grad_(), target=int(cluster))
     return found.cpu().numpy() / rows.standard.scale
+
+
+@contextlib.contextmanager
+def _backward_of_recurrent(module):
+    """Recurrent layers in training mode, but without dropout: cuDNN has no gradients otherwise."""
+    layers = [(part, part.dropout) for part in module.modules() if isinstance(part, nn.RNNBase)]
+    for layer, _ in layers:
+        layer.train()
+        layer.dropout = 0.0
+    try:
+        yield
+    finally:
+        for layer, dropout in layers:
+            layer.dropout = dropout
 
 
 class _Evidence(nn.Module):

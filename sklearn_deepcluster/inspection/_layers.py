@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklearn_deepcluster._engine import exact_cudnn
 from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix, tensor_distances
 from sklearn_deepcluster.nn import Exposing
 
@@ -65,7 +66,7 @@ def layer_kernel(output, sigma_scale, bandwidth):
 def layer_outputs(module, x):
     """Outputs of the intermediate layers and the embedding of rows x: name -> Tensor."""
     exposing = Exposing(_Encoding(module), module.taps)
-    with torch.no_grad(), evaluating(module):
+    with torch.no_grad(), evaluating(module), exact_cudnn(x.device):
         parts = [exposing(part) for part in x.split(_BLOCK_ROWS)]
     embedding, *outputs = (torch.cat(part) for part in zip(*parts, strict=True))
     named = {f"layer {i}": output for i, output in enumerate(outputs, start=1)}

@@ -69,6 +69,9 @@ def _keep(x, rate, generator):
 
     Four entries share a draw of 64 bits: a float for each took longer than a convolution.
     """
+    if x.device.type == "mps":  # which draws no 64 bits
+        draws = torch.empty_like(x, dtype=torch.float32).uniform_(generator=generator)
+        return draws >= _step(rate) / 2**16
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
     draws = words.random_(-(2**63), None, generator=generator).view(torch.int16)[: x.numel()]
     keep = draws >= _step(rate) - 2**15

@@ -24,12 +24,13 @@ def orthonormalizer(outputs):
     matrix : Tensor of shape (k, k)
         Upper triangular, of the dtype of `outputs`; NaN where they are not finite.
     """
-    y = outputs.double()
+    # Others than these may have no float64.
+    y = (outputs if outputs.device.type in ("cpu", "cuda") else outputs.cpu()).double()
     gram = y.T @ y / len(y)
     floor = RIDGE * gram.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
     identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     factor, _ = torch.linalg.cholesky_ex(gram + floor * identity, upper=True)
-    return torch.linalg.solve_triangular(factor, identity, upper=True).to(outputs.dtype)
+    return torch.linalg.solve_triangular(factor, identity, upper=True).to(outputs)
 
 
 class SpectralModule(AutoencoderModule):

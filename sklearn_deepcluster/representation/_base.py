@@ -468,7 +468,7 @@ def user_module(module, n_features, sample_shape, seed):
     for part in ("encoder", "decoder"):
         if not isinstance(getattr(module, part, None), torch.nn.Module):
             raise ValueError(f"module has no {part!r} that is a torch.nn.Module.")
-    module.float().eval()
+    module.cpu().float().eval()  # all are built there, whatever the device
     probe = torch.zeros(2, *sample_shape, dtype=torch.float32)
     try:
         with torch.no_grad():

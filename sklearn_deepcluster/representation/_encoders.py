@@ -388,7 +388,7 @@ def user_encoder(network, n_features, sample_shape, seed, sequential):
                 ) from exc
     if not isinstance(network, nn.Module):
         raise ValueError(f"encoder={given!r} made {network!r}, which is no torch.nn.Module.")
-    network.float().eval()
+    network.cpu().float().eval()  # all are built there, whatever the device
     probe = torch.zeros(2, *shape, dtype=torch.float32)
     if sequential:
         probe[1, 1:] = torch.nan

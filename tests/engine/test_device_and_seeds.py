@@ -1,5 +1,6 @@
 """Devices, precisions and seeds."""
 
+import contextlib
 import mmap
 import platform
 import random
@@ -14,6 +15,7 @@ import torch
 from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster._engine import (
     draw_seed,
+    exact_cudnn,
     generator,
     inference_device,
     random_stream,
@@ -26,9 +28,17 @@ from sklearn_deepcluster._engine._device import PRECISION_VARIABLE, keep_freed_m
 ABSENT = "cuda:99"
 
 
-def test_auto_is_cuda_where_there_is_one():
-    expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert resolve_device("auto").type == expected
+PLACES = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [((), "cpu"), (("mps",), "mps"), (("xpu", "mps"), "xpu"), (("cuda", "xpu"), "cuda")],
+)
+def test_auto_is_a_gpu_where_there_is_one(there, expected, monkeypatch):
+    for name, place in PLACES.items():
+        monkeypatch.setattr(place, "is_available", lambda here=name in there: here)
+    assert resolve_device("auto") == torch.device(expected)
 
 
 @pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
@@ -87,6 +97,114 @@ def test_auto_precision_asks_the_processor_for_bfloat16_units(units, expected, m
     for position, probe in enumerate(("_is_avx512_bf16_supported", "_is_amx_tile_supported")):
         monkeypatch.setattr(torch.cpu, probe, lambda here=position == units: here, raising=False)
     assert uses_bfloat16("auto", torch.device("cpu")) is expected
+
+
+@pytest.mark.usefixtures("undecided")
+@pytest.mark.parametrize("index", [0, 1])
+def test_auto_precision_asks_the_card_in_use(index, monkeypatch):
+    """Of two cards the second has bfloat16."""
+    asked = [0]
+
+    @contextlib.contextmanager
+    def current(device):
+        asked.append(device.index)
+        yield
+        asked.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", current)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: asked[-1] == 1)
+    assert uses_bfloat16("auto", torch.device("cuda", index)) is (index == 1)
+
+
+# -- cuDNN: its flags can be read and set without a GPU --------------------------------------------
+
+
+def flags():
+    cudnn = torch.backends.cudnn
+    precisions = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+    return cudnn.deterministic, cudnn.benchmark, *(p == "tf32" for p in precisions)
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """A user who wants speed."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    assert flags() == (False, True, True, True)
+
+
+@pytest.mark.usefixtures("fast")
+def test_cudnn_is_exact_for_a_block_and_as_before_afterwards():
+    before = flags(), torch.backends.cudnn.allow_tf32
+    with pytest.raises(RuntimeError, match="inside"), exact_cudnn("cuda:1"):
+        assert flags() == (True, False, False, False)
+        assert not torch.backends.cudnn.allow_tf32
+        with exact_cudnn(torch.device("cuda")):
+            pass
+        assert flags() == (True, False, False, False)
+        raise RuntimeError("inside")
+    assert (flags(), torch.backends.cudnn.allow_tf32) == before
+    with exact_cudnn("cpu"):
+        assert flags() == before[0]
+
+
+@pytest.mark.usefixtures("fast")
+def test_cudnn_is_exact_until_the_last_thread_is_out():
+    inside, leave = threading.Event(), threading.Event()
+    seen = []
+
+    def work():
+        with exact_cudnn("cuda"):
+            inside.set()
+            leave.wait()
+            seen.append(flags())
+
+    thread = threading.Thread(target=work)
+    with exact_cudnn("cuda"):
+        thread.start()
+        inside.wait()
+    assert flags() == (True, False, False, False)
+    leave.set()
+    thread.join()
+    assert seen == [(True, False, False, False)]
+    assert flags() == (False, True, True, True)
+
+
+def test_operations_that_the_user_has_set_apart_stay_apart():
+    """Then the one flag for all of them cannot be read any more."""
+    cudnn = torch.backends.cudnn
+    cudnn.conv.fp32_precision = "ieee"
+    try:
+        with exact_cudnn("cuda"):
+            assert flags() == (True, False, False, False)
+        assert flags() == (False, False, False, True)
+    finally:
+        cudnn.conv.fp32_precision = "tf32"
+    assert cudnn.allow_tf32
+
+
+@pytest.fixture
+def two_cards(monkeypatch):
+    """Two CUDA devices, as far as their global generators go."""
+    generators = tuple(generator(10 + i) for i in range(2))
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "default_generators", generators)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("all are seeded"))
+    return generators
+
+
+@pytest.mark.parametrize(("device", "used"), [("cpu", None), ("cuda", 0), ("cuda:1", 1)])
+def test_the_global_generators_in_use_alone_are_seeded_and_restored(device, used, two_cards):
+    places = [torch.random.default_generator, *two_cards]
+    before = [place.get_state() for place in places]
+    fresh = generator(3).get_state()
+    with seeded_global_rng(3, device):
+        seeded = [torch.equal(place.get_state(), fresh) for place in places]
+        for place in places[1:]:
+            torch.rand(2, generator=place)
+    assert seeded == [True, used == 0, used == 1]
+    kept = [torch.equal(p.get_state(), s) for p, s in zip(places, before, strict=True)]
+    assert kept == [True, used == 0, used == 1]  # the other one went on
 
 
 def test_seeds_are_reproducible_and_none_leaves_the_global_state_alone():
