@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: list, run, table, compare, start, best, restarts."""
+"""Command line of the benchmarks: list, run, table, compare, start, best, restarts, gpu."""
 
 import argparse
 import ast
@@ -7,6 +7,7 @@ from sklearn_deepcluster.benchmarks import (
     _records,
     best,
     compare,
+    gpu,
     restarts,
     run,
     start,
@@ -87,6 +88,16 @@ def _parser():
     command = commands.add_parser("restarts", help="how the restart score ranks the seeds")
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.set_defaults(command=_restarts)
+    _add_out(command)
+
+    command = commands.add_parser("gpu", help="what a GPU makes of this package, part by part")
+    command.add_argument(
+        "--part", action="append", choices=gpu.PARTS, help="only this one; may be given repeatedly"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="tiny sizes, on the CPU: whether all runs"
+    )
+    command.set_defaults(command=_gpu)
     _add_out(command)
     return parser
 
@@ -173,6 +184,15 @@ def _compare(args, parser):
 def _start(args, parser):
     _check_known(args, parser)
     print(start(args.methods, args.datasets, args.out, args.format, score=args.score))
+
+
+def _gpu(args, parser):
+    try:
+        failures = gpu.main(args.out, args.part, dry_run=args.dry_run)
+    except RuntimeError as exc:
+        parser.exit(1, f"{exc}\n")
+    if failures:
+        parser.exit(1, f"failed: {', '.join(failures)}\n")
 
 
 def _restarts(args, parser):

@@ -49,7 +49,7 @@ def make_ours(job, pretraining_epochs, clustering_epochs):
         batch_size=job["batch_size"],
         optimizer="adam",
         lr=LR_CLUSTERING,
-        device="cpu",
+        device=job.get("device", "cpu"),
         precision=job["precision"],
         random_state=job["seed"],
     )
@@ -71,7 +71,7 @@ def make_clustpy(job, pretraining_epochs, clustering_epochs):
         clustering_optimizer_params={"lr": LR_CLUSTERING},
         embedding_size=N_COMPONENTS,
         initial_clustering_params=starts,
-        device="cpu",
+        device=job.get("device", "cpu"),
         random_state=job["seed"],
     )
 

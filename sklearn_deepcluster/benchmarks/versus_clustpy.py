@@ -65,7 +65,7 @@ def default_venv():
     return Path(cache) / "sklearn_deepcluster" / CLUSTPY.replace("==", "-")
 
 
-def compare(X, y, python, *, seeds, epochs, precision="auto", methods=METHODS):
+def compare(X, y, python, *, seeds, epochs, precision="auto", methods=METHODS, device="cpu"):
     """Fit both packages in turns; return one dict per fit.
 
     Parameters
@@ -80,6 +80,8 @@ def compare(X, y, python, *, seeds, epochs, precision="auto", methods=METHODS):
     precision : str, default="auto"
         Of this package; ClustPy computes in float32.
     methods : iterable of str
+    device : str, default="cpu"
+        Of both.
 
     Returns
     -------
@@ -107,6 +109,7 @@ def compare(X, y, python, *, seeds, epochs, precision="auto", methods=METHODS):
                     "pretraining_epochs": epochs,
                     "clustering_epochs": epochs,
                     "precision": precision,
+                    "device": device,
                 }
                 result = _fit_in_fresh_process(job, python, folder)
                 pair.append(_judged(job, result, y))

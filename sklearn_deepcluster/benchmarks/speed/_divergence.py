@@ -45,6 +45,7 @@ def plain_divergence_loop(X, epochs, *, fused, autocast, channels_last):
     network = nn.Sequential(
         block_convnet(IMAGE, (32, 32), (5, 3), 100, generator(0)), nn.Linear(100, 10)
     ).train()
+    network = network.to(X.device)
     if channels_last:
         network = network.to(memory_format=torch.channels_last)
         X = X.contiguous(memory_format=torch.channels_last)
@@ -52,9 +53,9 @@ def plain_divergence_loop(X, epochs, *, fused, autocast, channels_last):
     seconds = []
     for _ in range(epochs):
         began = time.perf_counter()
-        for rows in torch.randperm(len(X)).split(IMAGE_BATCH):
+        for rows in torch.randperm(len(X), device=X.device).split(IMAGE_BATCH):
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            with torch.autocast(X.device.type, torch.bfloat16, enabled=autocast):
                 z = network[0](X[rows])
                 u = network[1](z)
             z, u = z.float(), u.float().softmax(1)
@@ -62,6 +63,8 @@ def plain_divergence_loop(X, epochs, *, fused, autocast, channels_last):
             sum(ddc_terms(u, kernel).values()).backward()
             nn.utils.clip_grad_norm_(network.parameters(), 10.0)
             optimizer.step()
+        if X.device.type == "cuda":
+            torch.cuda.synchronize(X.device)
         seconds.append(time.perf_counter() - began)
     return seconds
 

@@ -32,13 +32,13 @@ def plain_loop(X, epochs, *, fused, autocast):
     autocast : bool
         Run the forward pass in bfloat16.
     """
-    network = nn.Sequential(*_layers(SIZES), *_layers(SIZES[::-1]))
+    network = nn.Sequential(*_layers(SIZES), *_layers(SIZES[::-1])).to(X.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=fused or None)
     for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(BATCH):
+        for rows in torch.randperm(len(X), device=X.device).split(BATCH):
             x = X[rows]
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            with torch.autocast(X.device.type, torch.bfloat16, enabled=autocast):
                 reconstruction = network(x)
             nn.functional.mse_loss(reconstruction.float(), x).backward()
             optimizer.step()
