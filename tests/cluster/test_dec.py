@@ -171,7 +171,7 @@ def planned(n_samples, **params):
 
     task = SimpleNamespace(
         rows=range(n_samples),
-        embed=lambda: torch.zeros(4, 2),
+        embed=lambda device="cpu": torch.zeros(4, 2),
         resumed=False,
         start=start_from(torch.zeros(3, 2)),
         trainer=SimpleNamespace(device=CPU),

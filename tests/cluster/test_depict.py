@@ -135,7 +135,9 @@ def changes(shares, tol):
     """Refresh once per share: that many of 100 rows are in the second cluster."""
     loss = SoftmaxClusteringLoss(torch.eye(2), torch.zeros(2), None, 1.0)
     position = torch.arange(100.0)
-    task = types.SimpleNamespace(embed=lambda: torch.stack([position, torch.full((100,), 99.5)], 1))
+    task = types.SimpleNamespace(
+        embed=lambda device="cpu": torch.stack([position, torch.full((100,), 99.5)], 1)
+    )
     nobody = torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
     refresh = SoftmaxRefresh(task, loss, target_distribution, tol, nobody, warm_up=0)
     net = FakeNet()
