@@ -109,6 +109,18 @@ def test_clustpy_is_compared_on_the_device(monkeypatch):
     assert "3.00 times faster" in gpu.report("clustpy", result)
 
 
+def test_reports_tell_the_peak_of_memory_and_what_went_wrong():
+    found = {"seconds": 1.5, "plain_seconds": 3.0, "ratio": 0.5, "steps": 40, "peak_mb": 12.3}
+    results = {"DEC": found, "DEPICT": {"error": "RuntimeError: out of memory"}}
+    lines = gpu.report("fits", {"rows": 70_000, "results": results}).splitlines()
+    assert lines[0] == "Whole fits of 70,000 images:"
+    assert "40 steps" in lines[1] and lines[1].endswith("0.50, peak 12 MB")
+    assert lines[2] == "  DEPICT RuntimeError: out of memory"
+    results = {"array": {"rows_per_second": 1e6, "network_rows_per_second": 2e6, "peak_mb": None}}
+    text = gpu.report("predict", {"rows": 10, "width": 784, "results": results})
+    assert "1,000,000 rows/s" in text and text.endswith("2,000,000")
+
+
 def test_local_data_alone_is_read(monkeypatch):
     monkeypatch.delenv(_common.DATA_VARIABLE, raising=False)
     with pytest.raises(FileNotFoundError, match=_common.DATA_VARIABLE):

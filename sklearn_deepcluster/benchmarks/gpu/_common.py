@@ -209,3 +209,17 @@ def attempted(function, *args):
 def failed(results):
     """Names of the results that are errors."""
     return [name for name, found in results.items() if "error" in found]
+
+
+def lines_of(results, text):
+    """A line of text for each result: `text` of it and its peak of memory, or what went wrong."""
+    width = max(map(len, results), default=0)
+    lines = []
+    for name, found in results.items():
+        if "error" in found:
+            line = found["error"]
+        else:
+            peak = "" if found["peak_mb"] is None else f", peak {found['peak_mb']:.0f} MB"
+            line = text(found) + peak
+        lines.append(f"  {name:<{width}} {line}")
+    return lines

@@ -8,7 +8,13 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn_deepcluster import DDC, DEC, DEPICT, Autoencoder, ConvAutoencoder
 from sklearn_deepcluster._engine import uses_bfloat16
 from sklearn_deepcluster.benchmarks._machine import counted_steps
-from sklearn_deepcluster.benchmarks.gpu._common import attempted, mnist, peak_memory, timed
+from sklearn_deepcluster.benchmarks.gpu._common import (
+    attempted,
+    lines_of,
+    mnist,
+    peak_memory,
+    timed,
+)
 from sklearn_deepcluster.benchmarks.gpu._loops import plain_dec_loop, plain_depict_loop, resident
 from sklearn_deepcluster.benchmarks.speed._divergence import IMAGE_BATCH, plain_divergence_loop
 from sklearn_deepcluster.benchmarks.speed._steps import BATCH, SIZES, plain_loop
@@ -131,14 +137,11 @@ def _compared(fit, plain, X, y, setting):
 
 def report(result):
     """Lines of text for a result of :func:`measure`."""
-    lines = [f"Whole fits of {result['rows']:,} images:"]
-    for name, found in result["results"].items():
-        if "error" in found:
-            lines.append(f"  {name:<7} {found['error']}")
-            continue
-        peak = "" if found["peak_mb"] is None else f", peak {found['peak_mb']:.0f} MB"
-        lines.append(
-            f"  {name:<7} {found['seconds']:7.2f} s, {found['steps']} steps, a plain loop "
-            f"{found['plain_seconds']:7.2f} s: {found['ratio']:5.2f}{peak}"
+
+    def text(found):
+        return (
+            f"{found['seconds']:7.2f} s, {found['steps']} steps, a plain loop "
+            f"{found['plain_seconds']:7.2f} s: {found['ratio']:5.2f}"
         )
-    return lines
+
+    return [f"Whole fits of {result['rows']:,} images:", *lines_of(result["results"], text)]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sklearn_deepcluster import DEC, Autoencoder
-from sklearn_deepcluster.benchmarks.gpu._common import attempted, peak_memory, timed
+from sklearn_deepcluster.benchmarks.gpu._common import attempted, lines_of, peak_memory, timed
 
 WIDTH, N_CLUSTERS = 784, 10
 
@@ -65,14 +65,12 @@ def _throughput(model, X, setting):
 
 def report(result):
     """Lines of text for a result of :func:`measure`."""
-    lines = [f"predict of {result['rows']:,} rows of {result['width']}:"]
-    for kind, found in result["results"].items():
-        if "error" in found:
-            lines.append(f"  {kind:<12} {found['error']}")
-            continue
-        peak = "" if found["peak_mb"] is None else f", peak {found['peak_mb']:.0f} MB"
-        lines.append(
-            f"  {kind:<12} {found['rows_per_second']:12,.0f} rows/s; the network alone "
-            f"{found['network_rows_per_second']:12,.0f}{peak}"
+
+    def text(found):
+        return (
+            f"{found['rows_per_second']:12,.0f} rows/s; the network alone "
+            f"{found['network_rows_per_second']:12,.0f}"
         )
-    return lines
+
+    title = f"predict of {result['rows']:,} rows of {result['width']}:"
+    return [title, *lines_of(result["results"], text)]
