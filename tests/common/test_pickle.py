@@ -79,6 +79,7 @@ def test_a_fresh_process_predicts_without_the_training_data(tmp_path):
     for name, model in models.items():
         save_model(model, tmp_path / f"{name}.safetensors")
     code = f"""
+import sys
 import joblib, torch
 from sklearn_deepcluster import load_model
 torch.set_num_threads({torch.get_num_threads()})
@@ -91,6 +92,7 @@ out |= {{
     if hasattr(models[n], "predict")
 }}
 joblib.dump(out, "out.joblib")
+assert "matplotlib" not in sys.modules  # it is imported where something is drawn
 """
     run_python(code, tmp_path)
     out = joblib.load(tmp_path / "out.joblib")
