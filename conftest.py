@@ -34,7 +34,7 @@ OTHER_PROMISES = (
     "tests/test_fitted_state.py",
 )
 QUICK_START = {
-    _start: {"KMEANS_STARTS": 2, "START_ROUND": 10, "START_STEPS": 20, "MAX_START_STEPS": 40},
+    _start: {"KMEANS_STARTS": 1, "START_ROUND": 10, "START_STEPS": 20, "MAX_START_STEPS": 40},
     _graph_choices: {"N_PARTS": 1},
 }
 
