@@ -20,15 +20,15 @@ from tests._instances import (
 )
 
 torch.set_num_threads(1)
-X = np.memmap("X.dat", dtype=np.uint8, mode="r", shape=(10_000, 1600))
+X = np.memmap("X.dat", dtype=np.uint8, mode="r", shape=(40_000, 400))
 float32_size = 4 * X.size
 init = np.arange(2.0 * N_CLUSTERS).reshape(N_CLUSTERS, 2)
 
 
 def quick(name):
-    training = {"batch_size": 512, "min_steps": 0, "max_epochs": 1}
+    training = {"batch_size": 2048, "min_steps": 0, "max_epochs": 1}
     network = {**training, "noise": 0.0, "filters": (1,), "kernel_sizes": (3,)}
-    network["sample_shape"] = (40, 40)
+    network["sample_shape"] = (20, 20)
     own = {**training, "max_iter": 1, "update_interval": 10, "init": init, "max_samples": 500}
     own["n_neighbors"] = 2  # a graph of all rows is of the size of its edges
     own["epochs_per_period"] = 1
@@ -37,7 +37,7 @@ def quick(name):
     if name in PAIRWISE:
         own |= {"batch_size": 256}
     if name in SEQUENTIAL:
-        network["sample_shape"] = (2, 800)
+        network["sample_shape"] = (2, 200)
     if name in CLUSTERERS:
         params = own | {f"{prefix_of(name)}{key}": value for key, value in network.items()}
     else:
@@ -92,8 +92,8 @@ def test_a_uint8_memmap_needs_less_memory_than_its_float32_size(names, tmp_path)
     The C library gives freed memory back at once: a copy in what it kept would not be seen.
     """
     random = np.random.RandomState(0)
-    X = np.memmap(tmp_path / "X.dat", dtype=np.uint8, mode="w+", shape=(10_000, 1600))
-    X[:] = random.randint(256, size=(2000, 1600), dtype=np.uint8)[np.arange(10_000) % 2000]
+    X = np.memmap(tmp_path / "X.dat", dtype=np.uint8, mode="w+", shape=(40_000, 400))
+    X[:] = random.randint(256, size=(2000, 400), dtype=np.uint8)[np.arange(40_000) % 2000]
     X.flush()
     del X
     root = str(Path(__file__).resolve().parents[2])
