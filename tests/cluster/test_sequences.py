@@ -265,7 +265,7 @@ def shifted_shapes(n=100, time=80):
 
 def test_sines_of_two_rates_come_apart_whatever_their_phases():
     X, y = sines()
-    model = RDDC(2, min_steps=100, random_state=0).fit(X)
+    model = RDDC(2, min_steps=300, random_state=0).fit(X)
     assert adjusted_rand_score(y, model.labels_) >= 0.95
 
 
