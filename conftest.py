@@ -1,5 +1,6 @@
 """Fixtures and rules shared by the tests and the doctests."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn import datasets
+from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
 from sklearn_deepcluster.cluster import _graph_choices, _start
+from sklearn_deepcluster.datasets import _newsgroups
 
 DATA_VARIABLE = "SKLEARN_DEEPCLUSTER_DATA"
 
@@ -31,7 +34,7 @@ OTHER_PROMISES = (
     "tests/test_fitted_state.py",
 )
 QUICK_START = {
-    _start: {"KMEANS_STARTS": 2, "START_STEPS": 50, "MAX_START_STEPS": 100},
+    _start: {"KMEANS_STARTS": 1, "START_ROUND": 10, "START_STEPS": 20, "MAX_START_STEPS": 40},
     _graph_choices: {"N_PARTS": 1},
 }
 
@@ -92,3 +95,29 @@ def data_home():
     if not Path(folder).is_dir():
         pytest.fail(f"{DATA_VARIABLE} names {folder!r}, which is no folder")
     return Path(folder)
+
+
+class VectorizedOnce(TfidfVectorizer):
+    """What it makes of as many posts by the same parameters is made once."""
+
+    made = {}
+
+    def fit_transform(self, raw_documents, y=None):
+        key = repr(self), len(raw_documents)
+        if key not in self.made:
+            self.made[key] = super().fit_transform(raw_documents), dict(vars(self))
+        X, state = self.made[key]
+        vars(self).update(state)
+        return X
+
+
+posts_once = functools.cache(_newsgroups._from_file)
+
+
+@pytest.fixture(scope="module")
+def quick_newsgroups(data_home):
+    """The 18,846 posts are read once, and their words counted once, by all tests of a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_newsgroups, "_from_file", posts_once)
+        patch.setattr(_newsgroups, "TfidfVectorizer", VectorizedOnce)
+        yield

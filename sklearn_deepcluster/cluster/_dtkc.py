@@ -199,9 +199,9 @@ class RDTKC(RDDC, DTKC):
     >>> import numpy as np
     >>> from sklearn_deepcluster import RDTKC
     >>> rng = np.random.RandomState(0)
-    >>> X = [s * rng.rand(t, 2) for t in range(5, 15) for s in (-1, 1)]
+    >>> X = [s * rng.rand(t, 2) for t in range(3, 8) for s in (-1, 1)]
     >>> RDTKC(2, min_steps=30, random_state=0).fit_predict(X).shape
-    (20,)
+    (10,)
     """
 
     _parameter_constraints = {**DTKC._parameter_constraints, **RDDC._parameter_constraints}

@@ -183,8 +183,9 @@ class KNet(BaseDeepClusterer):
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn_deepcluster import KNet
-    >>> X, y = make_moons(300, noise=0.05, random_state=0)
-    >>> knet = make_pipeline(StandardScaler(), KNet(2, sigma_scale=0.1, random_state=0))
+    >>> X, y = make_moons(200, noise=0.05, random_state=0)
+    >>> knet = KNet(2, sigma_scale=0.1, max_steps=300, random_state=0)
+    >>> knet = make_pipeline(StandardScaler(), knet)
     >>> adjusted_rand_score(y, knet.fit_predict(X))
     1.0
     """

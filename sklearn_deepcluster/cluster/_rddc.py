@@ -62,7 +62,7 @@ class RDDC(DDC):
     >>> import numpy as np
     >>> from sklearn_deepcluster import RDDC
     >>> rng = np.random.RandomState(0)
-    >>> X = [s * rng.rand(t, 2) for t in range(5, 15) for s in (-1, 1)]
+    >>> X = [s * rng.rand(t, 2) for t in range(3, 8) for s in (-1, 1)]
     >>> RDDC(2, min_steps=30, random_state=0).fit(X).predict([np.ones((3, 2))]).shape
     (1,)
     """

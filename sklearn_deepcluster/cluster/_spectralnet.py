@@ -175,8 +175,8 @@ class SpectralNet(BaseDeepClusterer):
     >>> from sklearn.metrics import adjusted_rand_score
     >>> from sklearn_deepcluster import SpectralNet
     >>> X, y = make_moons(300, noise=0.05, random_state=0)
-    >>> net = SpectralNet(2, hidden_layer_sizes=(128, 128), lr=3e-3, random_state=0).fit(X)
-    >>> adjusted_rand_score(y, net.predict(X))
+    >>> net = SpectralNet(2, hidden_layer_sizes=(128, 128), lr=3e-3, min_steps=300, random_state=0)
+    >>> adjusted_rand_score(y, net.fit_predict(X))
     1.0
     """
 

@@ -144,11 +144,11 @@ def stopping():
 @every_estimator
 def test_early_stopping_of_skorch_ends_the_training(name):
     X, _ = blobs()
-    # Ten epochs, or rounds: far more than early stopping allows.
-    long = {"max_epochs": 10, "min_steps": 20, "max_iter": 10, "tol": 0, "warm_up_epochs": 0}
-    long["epochs_per_period"] = 10
+    # Six epochs, or rounds: far more than early stopping allows.
+    long = {"max_epochs": 6, "min_steps": 12, "max_iter": 6, "tol": 0, "warm_up_epochs": 0}
+    long["epochs_per_period"] = 6
     long = {key: value for key, value in long.items() if accepts(name, key)}
-    assert least(name, **long).fit(X).n_iter_ >= 10
+    assert least(name, **long).fit(X).n_iter_ >= 6
     callback = stopping()
     estimator = least(name, callbacks=[callback], **long).fit(X)
     assert 1 <= estimator.n_iter_ <= 2

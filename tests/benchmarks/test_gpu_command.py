@@ -9,6 +9,7 @@ import torch
 from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster.benchmarks import __main__, gpu
 from sklearn_deepcluster.benchmarks.gpu import _agreement, _clustpy, _common, _fits, _steps, _tests
+from sklearn_deepcluster.benchmarks.speed import _divergence
 from sklearn_deepcluster.benchmarks.speed import _steps as loops
 from sklearn_deepcluster.cluster import _graph_choices, _start
 from tests._instances import ESTIMATORS, KINDS
@@ -23,6 +24,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(_graph_choices, "N_PARTS", 1)
     for module in (loops, _fits):
         monkeypatch.setattr(module, "SIZES", (784, 16, 4))
+    for module in (_divergence, _steps, _fits):
+        monkeypatch.setattr(module, "IMAGE_BATCH", 60)
 
 
 def test_without_a_gpu_the_command_says_so(tmp_path, monkeypatch, capsys):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sklearn_deepcluster import Autoencoder
-from sklearn_deepcluster.benchmarks import _versus_worker, speed, versus_clustpy
+from sklearn_deepcluster.benchmarks import speed, versus_clustpy
 from sklearn_deepcluster.benchmarks._machine import counted_steps
 from sklearn_deepcluster.benchmarks.speed import (
     _divergence,
@@ -180,17 +180,30 @@ def test_both_sides_are_compared_in_turns_and_by_steps(monkeypatch):
         versus_clustpy.compare(X, y, "python", seeds=range(1), epochs=1, methods=["DEC"])
 
 
-def test_a_failing_side_shows_its_error(tmp_path):
+# Runs a file as Python itself does, and prints at the end what was imported.
+WATCHED = """
+import atexit, runpy, sys
+atexit.register(lambda: print(*sys.modules))
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_failing_side_shows_its_error_and_imports_nothing_of_this_package(tmp_path, monkeypatch):
+    """One test: it is starting the process that takes time."""
+    loaded, run = [], subprocess.run
+
+    def watched(command, **options):
+        python, *arguments = command
+        options["stdout"] = subprocess.PIPE
+        done = run([python, "-c", WATCHED, *arguments], cwd=tmp_path, **options)
+        loaded.extend(done.stdout.split())
+        return done
+
+    monkeypatch.setattr(subprocess, "run", watched)
     job = {"side": "clustpy", "method": "DEC", "data": str(tmp_path / "missing.npy")}
     with pytest.raises(RuntimeError, match="(?s)clustpy failed.*missing.npy"):
         versus_clustpy._fit_in_fresh_process(job, sys.executable, tmp_path)
-
-
-def test_the_worker_imports_nothing_of_this_package_by_itself(tmp_path):
-    code = "import sys, runpy; runpy.run_path(sys.argv[1]); print(*sys.modules)"
-    command = [sys.executable, "-c", code, _versus_worker.__file__]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    loaded = done.stdout.split()
     assert "torch" in loaded
     assert not any(name.startswith("sklearn_deepcluster") for name in loaded)
 

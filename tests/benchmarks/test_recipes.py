@@ -137,7 +137,7 @@ def test_digits_come_as_images_in_the_unit_range():
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_every_data_set_can_be_loaded(name, data_home):
+def test_every_data_set_can_be_loaded(name, quick_newsgroups):
     data, source = load(name), SOURCES[name]
     assert len(np.unique(data.y)) == source.n_clusters
     assert data.X.shape[0] == len(data.y)

@@ -437,6 +437,8 @@ def test_the_default_network_is_the_papers_with_a_wider_embedding():
 def test_strategies_of_the_paper_run(kind):
     images = load_digits().images[:60]
     small = {"n_components": 3, "max_epochs": 1, "min_steps": 0}
+    if kind is Autoencoder:
+        small |= {"hidden_layer_sizes": (16, 16, 32)}
     if kind is ConvAutoencoder:
         small |= {"filters": (4,), "kernel_sizes": (4,)}
     denoising = {"noise": 0.1, "noise_kind": "dropout"}

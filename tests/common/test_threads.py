@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests._instances import CLUSTERERS, blobs, fitted
+from tests._instances import CLUSTERERS, KINDS, REPRESENTATIONS, blobs, fitted
 from tests.common._shared import every_estimator
 
 N_THREADS = 8
@@ -25,7 +25,8 @@ def in_threads(function):
         return list(pool.map(run, range(N_THREADS)))
 
 
-@every_estimator
+# What answers, and finds out by which blocks, is shared.
+@pytest.mark.parametrize("name", [*KINDS, *REPRESENTATIONS])
 def test_eight_threads_are_answered_as_one(name):
     X, _ = blobs()
     model = copy.deepcopy(fitted(name))  # which has not answered yet

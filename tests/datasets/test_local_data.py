@@ -90,7 +90,7 @@ def test_news20_wordllama(data_home):
 
 
 @pytest.fixture(scope="module")
-def newsgroups(data_home):
+def newsgroups(data_home, quick_newsgroups):
     return datasets.fetch_newsgroups()
 
 

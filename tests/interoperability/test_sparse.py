@@ -130,6 +130,7 @@ def made_dense(monkeypatch):
 )
 @pytest.mark.filterwarnings("ignore:The graph of neighbours falls into", "ignore:. of 3 clusters")
 def test_sparse_data_are_never_dense_as_a_whole(name, params, made_dense, monkeypatch):
+    monkeypatch.setattr(_start, "KMEANS_STARTS", 2)  # of which the more modular one is taken
     monkeypatch.setattr(_base, "RAW_BYTES", 2**10)
     monkeypatch.setattr(_start, "RAW_BYTES", 2**10)
     monkeypatch.setattr(_standard, "CHUNK_VALUES", 2**12)
@@ -146,6 +147,7 @@ def test_sparse_data_are_never_dense_as_a_whole(name, params, made_dense, monkey
 @pytest.mark.filterwarnings("ignore:. of 3 clusters")
 def test_a_start_sees_the_rows_in_their_sparse_form(init, monkeypatch):
     """Where they are too many to be made dense, and finds the clusters that it finds in these."""
+    monkeypatch.setattr(_start, "KMEANS_STARTS", 2)
     X = counts()
     expected = least("DDC", init=init).fit(X).initial_labels_
     monkeypatch.setattr(_start, "RAW_BYTES", 2**10)
