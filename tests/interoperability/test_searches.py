@@ -8,7 +8,6 @@ from sklearn.model_selection import GridSearchCV
 from tests._instances import (
     CLUSTERERS,
     END_TO_END,
-    KINDS,
     N_CLUSTERS,
     N_FEATURES,
     ON_TOP,
@@ -70,7 +69,7 @@ def test_grid_search_reaches_into_the_default_representation(name):
     np.testing.assert_array_equal(search.predict(X), best.labels_)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@every_clusterer
 def test_grid_search_over_parameters_of_the_clustering(name, tmp_path, stages):
     """Two parameters; each half of the data, and all of them, has one representation."""
     X, y = blobs()
