@@ -17,6 +17,18 @@ from sklearn_deepcluster.nn import (
 from sklearn_deepcluster.representation._base import BaseAutoencoder, check_widths, user_module
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
+_WIDTHS = (500, 500, 2000)
+# Of fewer samples a smaller network learns no less, in a sixth of the time.
+_MANY, _SMALL_WIDTHS = 5000, (128, 128, 512)
+
+
+def _widths_for(n_samples):
+    """Widths of the hidden layers for so many samples.
+
+    None is not known, as of models that were saved when there was one answer.
+    """
+    return _WIDTHS if n_samples is None or n_samples >= _MANY else _SMALL_WIDTHS
+
 
 class Autoencoder(BaseAutoencoder):
     """Fully connected autoencoder; a transformer that learns an embedding.
@@ -26,8 +38,10 @@ class Autoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int
-        Widths of the encoder's hidden layers.
+    hidden_layer_sizes : tuple of int or "auto"
+        Widths of the encoder's hidden layers. "auto" is (500, 500, 2000), as published for tens of
+        thousands of samples, and (128, 128, 512) where the first fit has fewer than 5,000, which
+        takes a sixth of the time.
 
     hidden_weight : float
         Weight of the reconstruction of each hidden layer, as it is without noise, relative to
@@ -88,7 +102,7 @@ class Autoencoder(BaseAutoencoder):
 
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "embedding_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
@@ -99,7 +113,7 @@ class Autoencoder(BaseAutoencoder):
     def __init__(
         self,
         *,
-        hidden_layer_sizes=(500, 500, 2000),
+        hidden_layer_sizes="auto",
         n_components=10,
         activation="relu",
         embedding_activation="identity",
@@ -167,7 +181,10 @@ class Autoencoder(BaseAutoencoder):
         return AutoencoderModule(encoder, decoder, input_shape=input_shape), n_components
 
     def _make_module(self, form, rng):
-        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes, least=0)
+        if isinstance(self.hidden_layer_sizes, str):
+            widths = _widths_for(form.n_samples)
+        else:
+            widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes, least=0)
         sizes = [form.n_features_in, *widths, self.n_components]
         dropout = self._dropout()
         encoder = mlp(
