@@ -32,18 +32,16 @@ class KMeansNet(TakesWeights, BaseDeepClusterer):
 
     The weights of a linear layer are the centres, its output is the assignment. TELL keeps
     embedding and centres on the unit sphere and trains both in turn: the centres move towards
-    their rows, then the autoencoder is trained to reconstruct and to bring each row nearer to
-    its centre. The original trains the layer alone, with free weights and biases, on fixed
-    features.
+    their rows, then the autoencoder is trained to reconstruct and to bring each row nearer to its
+    centre. The original trains the layer alone, with free weights and biases, on fixed features.
 
     Parameters
     ----------
     autoencoder : Autoencoder, ConvAutoencoder, FrozenEstimator or "passthrough"
-        The representation to start from; None is
-        ``Autoencoder(embedding_activation="unit_norm")``. It is cloned and trained;
-        a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
-        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
-        here. "passthrough" clusters the data themselves, dense ones, by "decoupled" only.
+        The representation to start from; None is ``Autoencoder(embedding_activation="unit_norm")``.
+        It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it
+        is, and not changed. Its ``random_state=None``, ``device="auto"`` and ``precision="auto"``
+        take the values given here. "passthrough" clusters dense data themselves, by "decoupled".
 
     init : {"k-means", "k-means++", "random", "ac-gdl", "ac-pic", "ac-mod"}, array-like or \
             clusterer, default="k-means"
@@ -51,8 +49,8 @@ class KMeansNet(TakesWeights, BaseDeepClusterer):
         paper's choice) or at random, ``GraphAgglomerative`` by degree linkage, path integral or
         modularity, centres of shape (n_clusters, n_components), or a clusterer, which is cloned
         and given `n_clusters`, and a seed if it has none. Equal centres are refused, as nothing
-        would ever separate them. "tell" scales centres to norm 1, and also refuses those of
-        equal direction and one at 0, which has none; "decoupled" takes them as they are.
+        would ever separate them. "tell" scales centres to norm 1, and also refuses those of equal
+        direction and one at 0, which has none; "decoupled" takes them as they are.
 
     variant : {"tell", "decoupled"}
         "tell" is the successor [2]_. "decoupled" is k-meansNet [1]_ with features that stay as
@@ -62,17 +60,17 @@ class KMeansNet(TakesWeights, BaseDeepClusterer):
         better than the initial clustering, and on MNIST far worse (ACC .852 before, .693 after).
 
     alpha : float or "auto"
-        Softness of the assignment, the soft-max of ``-alpha`` times the squared distances.
-        "auto" is half the reciprocal variance per dimension within the clusters: the final ones
-        of "tell", where it matters to ``predict_proba`` alone, the initial ones of "decoupled".
+        Softness of the assignment, the soft-max of ``-alpha`` times the squared distances. "auto"
+        is half the reciprocal variance per dimension within the clusters: the final ones of
+        "tell", where it matters to ``predict_proba`` alone, the initial ones of "decoupled".
 
     gamma : float
         Weight of half the squared distances to the centres (mean over rows) relative to the
         reconstruction error (mean over rows and features, in units of the scale); "tell" only.
 
     normalize : bool
-        Scale embeddings to norm 1. "tell" needs it. An embedding of one component would become
-        1 or -1, which is refused for more than two clusters.
+        Scale embeddings to norm 1. "tell" needs it. An embedding of one component would become 1
+        or -1, which is refused for more than two clusters.
 
     update_interval : int or "auto"
         Steps of a round, after which "tell" changes between centres and network and
@@ -81,8 +79,8 @@ class KMeansNet(TakesWeights, BaseDeepClusterer):
         trains the network for the clusters. TELL has whole epochs.
 
     tol : float
-        "tell" stops when a smaller fraction of the labels changed in two rounds, "decoupled"
-        when the loss changed by a smaller fraction in one; 0 never stops.
+        "tell" stops when a smaller fraction of the labels changed in two rounds, "decoupled" when
+        the loss changed by a smaller fraction in one; 0 never stops.
 
     optimizer
         ...

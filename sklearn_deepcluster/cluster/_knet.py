@@ -4,9 +4,8 @@ Reference: Wu, Khan, Ioannidis, Dy, "Deep Kernel Learning for Clustering" (SDM 2
 Implemented: algorithm 1 with both updates of U (Eq. 5.14-5.16, the sign of 5.15 corrected), the
 start of Eq. 5.12 and an exact one, the hard refinement of the code, training on a subset.
 
-How the alternation differs from theirs is told in ``_kernel_alternation.py``. The kernel has a zero
-diagonal, as in the code; batches are bigger, and lam does not depend on their size.
-"""
+How the alternation differs from theirs is told in ``_kernel_alternation.py``. The kernel has a
+zero diagonal, as in the code; batches are bigger, and lam does not depend on their size."""
 
 import numbers
 
@@ -29,17 +28,17 @@ class KNet(BaseDeepClusterer):
 
     An encoder that starts as the identity is trained until the Gaussian kernel of the embedding
     has the clusters of its own leading eigenvectors as dense, separate blocks: it maximises the
-    dependence (HSIC) between kernel and spectral embedding U. Clusters of any shape become
-    round, so k-means on the embedding finds them, also for new samples.
+    dependence (HSIC) between kernel and spectral embedding U. Clusters of any shape become round,
+    so k-means on the embedding finds them, also for new samples.
 
     Parameters
     ----------
     autoencoder : IdentityAutoencoder, Autoencoder, ConvAutoencoder or FrozenEstimator
-        The representation to start from; None is ``IdentityAutoencoder(start=start)``, which
-        starts from the data. From another one the kernel is learned on top of its
-        embedding. It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is
-        used as it is, and not changed. Its ``random_state=None``, ``device="auto"`` and
-        ``precision="auto"`` take the values given here.
+        The representation to start from; None is ``IdentityAutoencoder(start=start)``, which starts
+        from the data. From another one the kernel is learned on top of its embedding. It is cloned
+        and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is used as it is, and not
+        changed. Its ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the
+        values given here.
 
     start : {"identity", "pretrain"}
         How the default `autoencoder` becomes the identity: exactly, without training, or by
@@ -57,9 +56,9 @@ class KNet(BaseDeepClusterer):
 
     lam : float
         Weight of the squared error of the reconstruction, summed over all rows, relative to the
-        HSIC (which is at most about `n_clusters` at the start). It keeps the data recoverable
-        from the embedding, which then cannot collapse. The hard phase is always without, as in
-        the authors' code: to study lam, set ``n_refine=0``.
+        HSIC (which is at most about `n_clusters` at the start). It keeps the data recoverable from
+        the embedding, which then cannot collapse. The hard phase is always without, as in the
+        authors' code: to study lam, set ``n_refine=0``.
 
     update : {"eig", "stiefel"} or Stiefel
         How U follows the embedding: eigenvectors (KNet_EIG), or ascent on the Stiefel manifold
@@ -76,29 +75,29 @@ class KNet(BaseDeepClusterer):
         the authors' code, is k-means on U with rows of norm 1.
 
     zero_diagonal : bool
-        Leave out the kernel of each row with itself, as the authors' code does; otherwise a
-        remote row makes a cluster of its own.
+        Leave out the kernel of each row with itself, as the authors' code does; otherwise a remote
+        row makes a cluster of its own.
 
     normalize_degree : bool
         Divide the kernel by the degrees of its rows; False is an option of the authors' code.
 
     max_samples : int, float, "spectrum" or None
-        Rows to train with, drawn at random; the others are assigned by ``predict``. A float is
-        a fraction. "spectrum" draws the smallest subset whose kernel has the leading eigenvalues
-        of all, within .005, in steps of 5 %, at most 2,000. None trains with all.
+        Rows to train with, drawn at random; the others are assigned by ``predict``. A float is a
+        fraction. "spectrum" draws the smallest subset whose kernel has the leading eigenvalues of
+        all, within .005, in steps of 5 %, at most 2,000. None trains with all.
 
     block_size : int
         Compute this many rows of the kernel matrix at a time, again for every product, in
         O(n_samples * block_size) memory. None stores the matrix.
 
     max_iter : int
-        Soft rounds at most: the encoder is trained for the U of the last embedding until it
-        gains no more, then U follows. More than one is the paper's alternation, which drifts:
-        the HSIC can be raised by splitting clusters. 0 starts with the hard phase.
+        Soft rounds at most: the encoder is trained for the U of the last embedding until it gains
+        no more, then U follows. More than one is the paper's alternation, which drifts: the HSIC
+        can be raised by splitting clusters. 0 starts with the hard phase.
 
     n_refine : int
-        Hard rounds at most: `update_interval` steps for the clusters that are read from U, then
-        U and labels follow. 0 leaves this phase out; it is in the authors' code alone.
+        Hard rounds at most: `update_interval` steps for the clusters that are read from U, then U
+        and labels follow. 0 leaves this phase out; it is in the authors' code alone.
 
     drift_tol : float or None
         Where the clusters at the end have lost more than this fraction of the modularity of those
@@ -154,10 +153,10 @@ class KNet(BaseDeepClusterer):
 
     history_ : dict of lists
         Per `update_interval` steps: "loss", "hsic" (with U as it was), with `lam`
-        "reconstruction"; where U has followed "projector_distance" and "spectral_hsic" (the
-        sum of its eigenvalues), in the hard phase "label_change"; where the clusters had
-        drifted (see `drift_tol`), "start_change", the fraction of labels that differ from the
-        start; and "pretraining_loss" of the representation.
+        "reconstruction"; where U has followed "projector_distance" and "spectral_hsic" (the sum of
+        its eigenvalues), in the hard phase "label_change"; where the clusters had drifted (see
+        `drift_tol`), "start_change", the fraction of labels that differ from the start; and
+        "pretraining_loss" of the representation.
 
     loss_ : float
         Loss of the last `update_interval` steps.
@@ -185,8 +184,7 @@ class KNet(BaseDeepClusterer):
     >>> from sklearn_deepcluster import KNet
     >>> X, y = make_moons(200, noise=0.05, random_state=0)
     >>> knet = KNet(2, sigma_scale=0.1, max_steps=300, random_state=0)
-    >>> knet = make_pipeline(StandardScaler(), knet)
-    >>> adjusted_rand_score(y, knet.fit_predict(X))
+    >>> adjusted_rand_score(y, make_pipeline(StandardScaler(), knet).fit_predict(X))
     1.0
     """
 
@@ -308,7 +306,7 @@ class KNet(BaseDeepClusterer):
                 f"warm_start cannot go on with lam={self.lam}: a model fitted with lam=0 has no "
                 "decoder."
             )
-        if self.max_iter == 0 and self.n_refine == 0:
+        if self.max_iter == self.n_refine == 0:
             raise ValueError("max_iter=0 and n_refine=0 leave nothing to train.")
         # Of the identity the embedding will be the data: what is wrong with it can be told now.
         known = isinstance(given.network.fitted, IdentityAutoencoder) and not given.resumed
@@ -346,8 +344,6 @@ class KNet(BaseDeepClusterer):
                 history += more
         else:
             centers = kmeans_from(last, z, task.head)
-        head = {"cluster_centers_": centers.to(task.trainer.device)}
-        attributes = {"sigma_": sigma, "lam_": float(self.lam)}
-        none = np.full(len(task.rows), -1)
-        attributes["initial_labels_"] = schedule.start.labels if schedule.start else none
-        return Outcome(head, history, attributes)
+        initial = schedule.start.labels if schedule.start else np.full(len(task.rows), -1)
+        attributes = {"sigma_": sigma, "lam_": float(self.lam), "initial_labels_": initial}
+        return Outcome({"cluster_centers_": centers.to(task.trainer.device)}, history, attributes)
