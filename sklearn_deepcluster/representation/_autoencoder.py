@@ -14,20 +14,15 @@ from sklearn_deepcluster.nn import (
     mlp,
     tied_decoder,
 )
-from sklearn_deepcluster.representation._base import BaseAutoencoder, check_widths, user_module
+from sklearn_deepcluster.representation._base import (
+    BaseAutoencoder,
+    check_widths,
+    is_small,
+    user_module,
+)
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
-_WIDTHS = (500, 500, 2000)
-# Of fewer samples a smaller network learns no less, in a sixth of the time.
-_MANY, _SMALL_WIDTHS = 5000, (128, 128, 512)
-
-
-def _widths_for(n_samples):
-    """Widths of the hidden layers for so many samples.
-
-    None is not known, as of models that were saved when there was one answer.
-    """
-    return _WIDTHS if n_samples is None or n_samples >= _MANY else _SMALL_WIDTHS
+WIDTHS, SMALL_WIDTHS = (500, 500, 2000), (128, 128, 512)
 
 
 class Autoencoder(BaseAutoencoder):
@@ -129,7 +124,7 @@ class Autoencoder(BaseAutoencoder):
         scale="auto",
         max_epochs=50,
         min_steps=2000,
-        batch_size=256,
+        batch_size="auto",
         optimizer="adam",
         lr=1e-3,
         momentum=0.9,
@@ -182,7 +177,7 @@ class Autoencoder(BaseAutoencoder):
 
     def _make_module(self, form, rng):
         if isinstance(self.hidden_layer_sizes, str):
-            widths = _widths_for(form.n_samples)
+            widths = SMALL_WIDTHS if is_small(form.n_samples) else WIDTHS
         else:
             widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes, least=0)
         sizes = [form.n_features_in, *widths, self.n_components]
