@@ -34,6 +34,9 @@ from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
 from sklearn_deepcluster.representation._base import n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
+# The default network is trained for as many steps as there are samples, within these bounds.
+_LEAST_STEPS, _MOST_STEPS = 500, 1500
+
 
 class DEPICT(TakesWeights, BaseDeepClusterer):
     """Deep clustering by relative entropy minimisation, with a joint denoising autoencoder.
@@ -50,8 +53,9 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
         hidden_weight=0.1, max_epochs=10, min_steps=1500, batch_size=128)``, but for its 32
         components, of which the paper has n_clusters; of flat rows an ``Autoencoder`` with all but
-        `filters` and `kernel_sizes` (set as ``autoencoder__...`` before X is known, the parameters
-        are those of the former). It is cloned and trained; a fitted one in
+        `filters` and `kernel_sizes`. Of fewer than 1,500 samples as many steps as samples are made,
+        500 at least. (Set as ``autoencoder__...`` before X is known, the parameters are those of
+        images and of 1,500 steps.) It is cloned and trained; a fitted one in
         ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
         ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
         here. Its noise and its ``hidden_weight`` also hold in the clustering phase;
@@ -257,6 +261,7 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         return self.fit(X, y, sample_weight).labels_
 
     def _default_network(self, form):
+        n_samples = getattr(form, "n_samples", None) or _MOST_STEPS
         shared = {
             "n_components": 32,
             "activation": "leaky_relu",
@@ -265,7 +270,7 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
             "noise_kind": "dropout",
             "hidden_weight": 0.1,
             "max_epochs": 10,
-            "min_steps": 1500,
+            "min_steps": min(max(n_samples, _LEAST_STEPS), _MOST_STEPS),
             "batch_size": 128,
         }
         if form is not None and len(form.sample_shape) == 1:
