@@ -31,11 +31,11 @@ from sklearn_deepcluster.cluster._start import nearest_mean_softmax
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.losses import target_distribution
 from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
-from sklearn_deepcluster.representation._base import n_epochs
+from sklearn_deepcluster.representation._base import by_size, n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
-# Steps of the default network's training, and those where there are fewer samples than this.
-_STEPS, _FEW_STEPS, _MANY = 1500, 500, 1000
+# Steps of the default network's training, and where there are very few samples.
+_STEPS, _FEW_STEPS = 1500, 500
 
 
 class DEPICT(TakesWeights, BaseDeepClusterer):
@@ -260,7 +260,7 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         return self.fit(X, y, sample_weight).labels_
 
     def _default_network(self, form):
-        n_samples = getattr(form, "n_samples", None) or _MANY
+        n_samples = None if form is None else form.n_samples
         shared = {
             "n_components": 32,
             "activation": "leaky_relu",
@@ -269,7 +269,7 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
             "noise_kind": "dropout",
             "hidden_weight": 0.1,
             "max_epochs": 10,
-            "min_steps": _FEW_STEPS if n_samples < _MANY else _STEPS,
+            "min_steps": by_size(n_samples, _STEPS, _STEPS, _FEW_STEPS),
             "batch_size": 128,
         }
         if form is not None and len(form.sample_shape) == 1:

@@ -46,14 +46,16 @@ from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_contex
 CENTER = [StrOptions({"auto", "mean"}), None]
 
 
-# Fewer samples are small data, of which smaller networks learn as much, from smaller batches.
-_MANY = 5000
+# Fewer samples are few, and very few: smaller networks learn as much of them, from smaller batches.
+FEW, VERY_FEW = 5000, 1000
 BATCH, SMALL_BATCH = 256, 128
 
 
-def is_small(n_samples):
-    """Whether data are small; None, as of models saved before it was asked, are not."""
-    return n_samples is not None and n_samples < _MANY
+def by_size(n_samples, many, few, very_few):
+    """What there is for so many samples; None, as of models saved before it was asked, are many."""
+    if n_samples is None or n_samples >= FEW:
+        return many
+    return few if n_samples >= VERY_FEW else very_few
 
 
 def n_epochs(n_samples, batch_size, max_epochs, min_steps):
@@ -357,7 +359,7 @@ class BaseAutoencoder(TakesWeights, BaseRepresentation):
     def _rows_per_step(self, n_samples):
         if self.batch_size != "auto":
             return self.batch_size
-        return SMALL_BATCH if is_small(n_samples) else BATCH
+        return by_size(n_samples, BATCH, SMALL_BATCH, SMALL_BATCH)
 
     def _loss(self):
         return ReconstructionLoss(self.hidden_weight)

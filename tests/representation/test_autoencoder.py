@@ -106,7 +106,13 @@ def test_the_network_is_the_one_described(small_digits):
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "widths"), [(4999, [128, 128, 512]), (5000, [500, 500, 2000])]
+    ("n_samples", "widths"),
+    [
+        (999, [128, 128, 512]),
+        (1000, [256, 256, 1024]),
+        (4999, [256, 256, 1024]),
+        (5000, [500, 500, 2000]),
+    ],
 )
 def test_few_samples_get_a_smaller_network(n_samples, widths):
     X = np.random.default_rng(0).normal(size=(n_samples, 2))
