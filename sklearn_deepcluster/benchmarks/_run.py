@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import make_pipeline
 
-from sklearn_deepcluster._engine import Standard, resolve_device, uses_bfloat16
+from sklearn_deepcluster._engine import resolve_device, uses_bfloat16
 from sklearn_deepcluster.benchmarks._data import SOURCES, load
 from sklearn_deepcluster.benchmarks._machine import Stopwatch
 from sklearn_deepcluster.benchmarks._records import (
@@ -23,7 +23,7 @@ from sklearn_deepcluster.benchmarks._records import (
     write_record,
 )
 from sklearn_deepcluster.benchmarks.recipes import all_recipes, class_of
-from sklearn_deepcluster.cluster._agglomeration import rows_of
+from sklearn_deepcluster.cluster._agglomeration import rows_by
 from sklearn_deepcluster.cluster._graph_choices import count_neighbors, metrics_for
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 from sklearn_deepcluster.metrics import unsupervised_accuracy
@@ -253,7 +253,7 @@ def _graphs(data, source):
     X = data.scaled("X", 1, "rows")[:_GRAPH_ROWS]
     n_neighbors = count_neighbors(X.shape[0], source.n_clusters)
     return {
-        metric: neighbor_edges(rows_of(X, Standard(), metric), n_neighbors)
+        metric: neighbor_edges(rows_by(metric, X), n_neighbors)
         for metric in metrics_for(X.shape[1])
     }
 

@@ -4,8 +4,10 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from sklearn_deepcluster.cluster._agglomeration import (
+    angular_standard,
     canonical_order,
     edges_of,
+    has_own_zero,
     merged,
     regrouped,
     rows_of,
@@ -19,16 +21,16 @@ _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 
 # More are tried where they are this many times as many, on so many rows, with so many parts of this
 # share of them. They are taken where what does not agree is two thirds as much, and the modularity
-# by the fewest is as large but for a fiftieth.
+# by the fewest is as large but for a twenty-fifth.
 _MORE_NEIGHBORS, _MORE, _MOST_ROWS = (10, 14, 20), 1.2, 2_000
-N_PARTS, _PART, _STEADIER, _AS_CLEAR = 6, 2 / 3, 2 / 3, 0.98
+N_PARTS, _PART, _STEADIER, _AS_CLEAR = 6, 2 / 3, 2 / 3, 0.96
 # Where not even so much disagrees nothing is tried.
 _STEADY = 0.02
 
 # The metric is chosen by so many rows. A partition is clearer than another where it leaves less of
-# the largest modularity that so many clusters can have: a tenth less by another metric, a third
-# less in another space.
-_METRIC_ROWS, _BY_METRIC, _IN_SPACE = 4_000, 0.9, 2 / 3
+# the largest modularity that so many clusters can have: by another metric a tenth less, or .06
+# where zero has no meaning, so that angles are those around the mean; in another space a third.
+_METRIC_ROWS, _BY_METRIC, _WITHOUT_ZERO, _IN_SPACE = 4_000, 0.9, 0.94, 2 / 3
 
 
 def count_neighbors(n, n_clusters):
@@ -106,12 +108,13 @@ def choose_metric(X, standard, n_clusters):
         return metrics[0]
     reached = {}
     for metric in metrics:
-        sample = rows_of(rows, standard, metric)
+        own = angular_standard(rows) if metric == "cosine" else standard
+        sample = rows_of(rows, own, metric)
         sample = sample[canonical_order(sample)]
         count = count_neighbors(n, n_clusters)
         labels, edges = _partition(sample, _neighbors(sample, count), n_clusters)
         reached[metric] = modularity(edges, labels)
-    return clearest_metric(reached, n_clusters)
+    return clearest_metric(reached, n_clusters, has_own_zero(rows))
 
 
 def metrics_for(n_features):
@@ -119,10 +122,20 @@ def metrics_for(n_features):
     return ("euclidean",) if n_features <= FEW_FEATURES else ("euclidean", "cosine")
 
 
-def clearest_metric(reached, n_clusters):
-    """ "cosine" where its modularity is clearly larger, or "euclidean"."""
+def clearest_metric(reached, n_clusters, own_zero=True):
+    """ "cosine" where its modularity is clearly larger, or "euclidean".
+
+    Parameters
+    ----------
+    reached : dict
+        Metric -> modularity.
+    n_clusters : int
+    own_zero : bool
+        Of the data; see :func:`has_own_zero`.
+    """
     cosine, euclidean = reached.get("cosine"), reached["euclidean"]
-    clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, _BY_METRIC)
+    by = _BY_METRIC if own_zero else _WITHOUT_ZERO
+    clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, by)
     return "cosine" if clearer else "euclidean"
 
 
