@@ -19,6 +19,8 @@ from sklearn_deepcluster.cluster._moves import improve_modularity
 # farthest of them is above this.
 _LEAST_WEIGHT = 1e-5
 BLOCK_VALUES = 2**20
+# Rows of length 1 lean to one side where their mean is as long as this.
+_LEAN = 0.1
 
 # Weight of each further step of a walk, per linkage.
 STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01, "modularity": 0.0}
@@ -75,26 +77,23 @@ def unsigned_zeros(X):
     return X if issparse(X) else np.asarray(X) + 0
 
 
-def has_own_zero(X):
-    """Whether zero has a meaning: no value is negative, or many are zero.
+def angular_standard(X):
+    """What to subtract from rows of length 1 before they are compared by angle: mean or zero.
 
-    What pixels and counts share tells them from darkness and from nothing; what embeddings share
-    tells nothing. Sparse rows have their zero, and stay sparse.
+    It is zero where zero has a meaning, as no value is negative or many are zero: what pixels and
+    counts share tells them from darkness and from nothing, what embeddings share tells nothing.
+    It is zero, too, where rows lean to no side, and of sparse rows, which stay so.
     """
     if issparse(X) or X.min() >= 0:
-        return True
-    return np.count_nonzero(X) <= (1 - BACKGROUND_SHARE) * X.size
-
-
-def angular_standard(X):
-    """What to subtract from rows of length 1 before they are compared by angle: mean or zero."""
-    if has_own_zero(X):
+        return Standard()
+    if np.count_nonzero(X) <= (1 - BACKGROUND_SHARE) * X.size:
         return Standard()
     units = rows_of(X, Standard(), "cosine")
     # A sum in an order that depends on the values alone.
     order = canonical_order(units)
     parts = (order[part] for part in gen_batches(len(order), _step(units)))
-    return Standard(sum(units[part].sum(axis=0, dtype=np.float64) for part in parts) / len(units))
+    center = sum(units[part].sum(axis=0, dtype=np.float64) for part in parts) / len(units)
+    return Standard(center) if np.linalg.norm(center) >= _LEAN else Standard()
 
 
 def rows_by(metric, X):

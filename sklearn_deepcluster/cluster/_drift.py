@@ -9,7 +9,7 @@ agreement with the true classes along the training (see the guide, "Never below 
 import torch
 
 from sklearn_deepcluster._engine import Callback, Snapshot, generator
-from sklearn_deepcluster.cluster._agglomeration import has_own_zero, rows_by
+from sklearn_deepcluster.cluster._agglomeration import rows_by
 from sklearn_deepcluster.cluster._graph_choices import clearest_metric, count_neighbors, metrics_for
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 
@@ -97,4 +97,4 @@ def _clearest_graph(X, labels, n_clusters):
         for metric in metrics_for(X.shape[1])
     }
     reached = {metric: modularity(graph, labels) for metric, graph in edges.items()}
-    return edges[clearest_metric(reached, n_clusters, has_own_zero(X))]
+    return edges[clearest_metric(reached, n_clusters, X)]

@@ -99,13 +99,13 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
     metric : {"auto", "euclidean", "cosine"}, default="auto"
         "cosine" compares angles: rows are divided by their norm. Where X has negative values, as
-        embeddings have, and fewer zeros than a quarter, the mean of these rows is subtracted, and
-        they are divided by their norm again; pixels and counts keep their zero, sparse X too. It
-        suits faces in different light, and often text, embeddings and counts. "auto" is
-        "euclidean", unless there are more than 15 features (a direction is one dimension less,
-        which tells in few) and, of up to 4,000 samples, the modularity of the partition by cosine
-        is nearer to the largest that so many clusters can have: by a tenth, or by .06 where the
-        mean is subtracted.
+        embeddings have, and fewer zeros than a quarter, the mean of these rows is subtracted, if
+        it is .1 long, and they are divided by their norm again; pixels and counts keep their zero,
+        sparse X too. It suits faces in different light, and often text, embeddings and counts.
+        "auto" is "euclidean", unless there are more than 15 features (a direction is one dimension
+        less, which tells in few) and, of up to 4,000 samples, the modularity of the partition by
+        cosine is nearer to the largest that so many clusters can have: by a tenth, or by .06 where
+        the mean is subtracted.
 
     resolution : float, default=1.0
         Of linkage "modularity": what is expected by chance counts so many times [5]_. With less

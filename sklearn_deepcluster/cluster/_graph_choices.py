@@ -7,7 +7,6 @@ from sklearn_deepcluster.cluster._agglomeration import (
     angular_standard,
     canonical_order,
     edges_of,
-    has_own_zero,
     merged,
     regrouped,
     rows_of,
@@ -29,8 +28,8 @@ _STEADY = 0.02
 
 # The metric is chosen by so many rows. A partition is clearer than another where it leaves less of
 # the largest modularity that so many clusters can have: by another metric a tenth less, or .06
-# where zero has no meaning, so that angles are those around the mean; in another space a third.
-_METRIC_ROWS, _BY_METRIC, _WITHOUT_ZERO, _IN_SPACE = 4_000, 0.9, 0.94, 2 / 3
+# where angles are those around the mean; in another space a third.
+_METRIC_ROWS, _BY_METRIC, _AROUND_MEAN, _IN_SPACE = 4_000, 0.9, 0.94, 2 / 3
 
 
 def count_neighbors(n, n_clusters):
@@ -114,7 +113,7 @@ def choose_metric(X, standard, n_clusters):
         count = count_neighbors(n, n_clusters)
         labels, edges = _partition(sample, _neighbors(sample, count), n_clusters)
         reached[metric] = modularity(edges, labels)
-    return clearest_metric(reached, n_clusters, has_own_zero(rows))
+    return clearest_metric(reached, n_clusters, rows)
 
 
 def metrics_for(n_features):
@@ -122,7 +121,7 @@ def metrics_for(n_features):
     return ("euclidean",) if n_features <= FEW_FEATURES else ("euclidean", "cosine")
 
 
-def clearest_metric(reached, n_clusters, own_zero=True):
+def clearest_metric(reached, n_clusters, X=None):
     """ "cosine" where its modularity is clearly larger, or "euclidean".
 
     Parameters
@@ -130,11 +129,12 @@ def clearest_metric(reached, n_clusters, own_zero=True):
     reached : dict
         Metric -> modularity.
     n_clusters : int
-    own_zero : bool
-        Of the data; see :func:`has_own_zero`.
+    X : ndarray or csr_array of shape (n, d), default=None
+        The rows: where they are compared by angle around their mean, less is clear.
     """
     cosine, euclidean = reached.get("cosine"), reached["euclidean"]
-    by = _BY_METRIC if own_zero else _WITHOUT_ZERO
+    centred = X is not None and angular_standard(X).center.any()
+    by = _AROUND_MEAN if centred else _BY_METRIC
     clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, by)
     return "cosine" if clearer else "euclidean"
 

@@ -631,13 +631,15 @@ def test_angles_are_those_around_the_mean_where_zero_has_no_meaning():
     np.testing.assert_array_equal(again.labels_, model.labels_[order])
 
 
-@pytest.mark.parametrize("kind", ["none negative", "many zeros", "sparse"])
+@pytest.mark.parametrize("kind", ["none negative", "many zeros", "sparse", "centred"])
 def test_where_zero_has_a_meaning_nothing_is_subtracted(kind):
     X, _ = without_zero(np.random.default_rng(0))
     if kind == "none negative":
         X = abs(X)
     elif kind == "many zeros":
         X[:, ::4] = 0
+    elif kind == "centred":
+        X = StandardScaler().fit_transform(X)
     else:
         X = scipy.sparse.csr_array(X)
     assert not GraphAgglomerative(3, metric="cosine").fit(X).center_.any()
@@ -652,10 +654,12 @@ def test_a_row_of_zeros_is_away_from_the_mean():
     assert np.isclose(model._X, away, atol=1e-6).all(axis=1).sum() == 1
 
 
-def test_less_is_clear_where_zero_has_no_meaning():
+def test_less_is_clear_around_the_mean():
+    X, _ = without_zero(np.random.default_rng(0))
     reached = {"euclidean": 0.6, "cosine": 0.62}  # by a fifteenth nearer to .9
-    assert _graph_choices.clearest_metric(reached, 10) == "euclidean"
-    assert _graph_choices.clearest_metric(reached, 10, own_zero=False) == "cosine"
+    for rows in (None, abs(X)):
+        assert _graph_choices.clearest_metric(reached, 10, rows) == "euclidean"
+    assert _graph_choices.clearest_metric(reached, 10, X) == "cosine"
 
 
 def test_new_sparse_rows_have_the_centre_where_they_are_zero():
