@@ -116,6 +116,9 @@ class TorchEstimator(
     n_features_in_ : int
         Number of features.
 
+    n_samples_fit_ : int
+        Number of samples that the network was first trained on, without those of weight 0.
+
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X had names.
     """
@@ -133,7 +136,11 @@ class TorchEstimator(
 
     def _form(self):
         """The form of the samples that the estimator is fitted on."""
-        return Form(sample_shape=self.sample_shape_, n_features_in=self.n_features_in_)
+        return Form(
+            sample_shape=self.sample_shape_,
+            n_features_in=self.n_features_in_,
+            n_samples=getattr(self, "n_samples_fit_", None),
+        )
 
     def _standard(self):
         """The unit of the input that the network was trained on."""

@@ -20,10 +20,13 @@ class Form:
         Shape of one sample as it was given; (time, features) of sequences.
     n_features_in : int
         What scikit-learn calls so: the values of a sample, or of a step of a sequence.
+    n_samples : int or None
+        How many there are to learn from, as far as that is known.
     """
 
     sample_shape: tuple
     n_features_in: int
+    n_samples: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,9 @@ class Samples(Form):
     mean_weight: float = 1.0
     kept: np.ndarray | None = None
 
+    def __post_init__(self):
+        object.__setattr__(self, "n_samples", len(self))
+
     def __len__(self):
         return self.X.shape[0]
 
@@ -67,4 +73,9 @@ class Samples(Form):
     def fitted(self):
         """Attributes of an estimator that is fitted on these samples."""
         names = {} if self.feature_names is None else {"feature_names_in_": self.feature_names}
-        return {"n_features_in_": self.n_features_in, "sample_shape_": self.sample_shape, **names}
+        return {
+            "n_features_in_": self.n_features_in,
+            "n_samples_fit_": len(self),
+            "sample_shape_": self.sample_shape,
+            **names,
+        }

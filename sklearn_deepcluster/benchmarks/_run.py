@@ -17,12 +17,19 @@ from sklearn_deepcluster.benchmarks._machine import Stopwatch
 from sklearn_deepcluster.benchmarks._records import (
     default_folder,
     environment,
+    packed,
     parameters,
     record_path,
     write_record,
 )
 from sklearn_deepcluster.benchmarks.recipes import all_recipes, class_of
+from sklearn_deepcluster.cluster._agglomeration import rows_by
+from sklearn_deepcluster.cluster._graph_choices import count_neighbors, metrics_for
+from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 from sklearn_deepcluster.metrics import unsupervised_accuracy
+
+# The modularity of labels is that among so many rows at most.
+_GRAPH_ROWS = 10_000
 
 
 @dataclasses.dataclass
@@ -93,7 +100,7 @@ def run(
     out = default_folder() if out is None else out
     asked = {"device": device, "precision": precision}
     made_by = environment()  # now: the checkout may move on while the runs go on
-    paths, data = [], None
+    paths, data, graphs = [], None, {}
     for seed in range(n_seeds):
         pretrained = {}  # of this seed alone: the weights of all would fill the memory
         for recipe, changes in itertools.product(recipes, ParameterGrid(vary or {})):
@@ -103,10 +110,19 @@ def run(
             if path.exists():
                 report(f"{path.name}: exists, skipped")
                 continue
-            data = load(dataset) if data is None else data
+            if data is None:
+                data = load(dataset)
+                graphs = _graphs(data, SOURCES[dataset])
             settings = recipe.config(config, dataset)
             settings = _changed(settings, changes, recipe) if changes else settings
-            record = _run_one(recipe, dataset, data, settings, label, seed, asked, pretrained)
+            record, labels = _run_one(
+                recipe, dataset, data, settings, label, seed, asked, pretrained
+            )
+            record["labels"] = packed(labels)
+            record["modularity"] = {
+                metric: float(modularity(edges, labels[: edges.shape[0]]))
+                for metric, edges in graphs.items()
+            }
             write_record(path, record | made_by)
             report(_summary(path, record))
     return paths
@@ -167,7 +183,7 @@ def _changed(settings, changes, recipe):
 
 
 def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
-    """Fit one method with one seed; return its record."""
+    """Fit one method with one seed; return its record and the labels."""
     name = recipe.representation_name(dataset)
     form = recipe.form_on(dataset)
     X = data.scaled("X", settings.factor, form)
@@ -227,7 +243,19 @@ def _run_one(recipe, dataset, data, settings, config, seed, asked, pretrained):
         X_test = data.scaled("X_test", settings.factor, form)
         record["scores_test"] = _scores(data.y_test, estimator.predict(X_test))
         record["kmeans_drop"] = _kmeans_drop(data, n_clusters, seed)
-    return record
+    return record, labels
+
+
+def _graphs(data, source):
+    """Edges of neighbours in the data, metric -> matrix; none of sequences."""
+    if source.sequences:
+        return {}
+    X = data.scaled("X", 1, "rows")[:_GRAPH_ROWS]
+    n_neighbors = count_neighbors(X.shape[0], source.n_clusters)
+    return {
+        metric: neighbor_edges(rows_by(metric, X), n_neighbors)
+        for metric in metrics_for(X.shape[1])
+    }
 
 
 def some_labels(y, n_labels, seed):

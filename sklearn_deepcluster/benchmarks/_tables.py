@@ -3,10 +3,12 @@
 import statistics
 
 from scipy.stats import spearmanr
+from sklearn.metrics import adjusted_rand_score
 
 from sklearn_deepcluster.benchmarks._data import SOURCES
-from sklearn_deepcluster.benchmarks._records import default_folder, read_records
+from sklearn_deepcluster.benchmarks._records import default_folder, read_records, unpacked
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
+from sklearn_deepcluster.cluster._graph_choices import clearest_metric
 from sklearn_deepcluster.metrics import best_of_runs
 
 _HEAD = (
@@ -94,11 +96,11 @@ def table(records_dir=None, format="markdown", *, dataset=None, brief=False):
 
 
 def restarts(records_dir=None, format="markdown", *, min_seeds=5):
-    """Render how well the restart score ranks the runs of each method.
+    """Render how well scores that need no labels rank the runs of each method.
 
-    Per method and data set with enough seeds: the rank correlation (Spearman) of the restart
-    score with ACC over the seeds, the mean ACC, the ACC of the run that the score would keep, and
-    the best ACC of all.
+    "score" is the restart score of the method, "agreement" the mean adjusted Rand index of a run's
+    labels with those of the other runs, "modularity" that of its labels on the graph of neighbours
+    of the data, and "loss" the negative loss.
 
     Parameters
     ----------
@@ -110,7 +112,10 @@ def restarts(records_dir=None, format="markdown", *, min_seeds=5):
     Returns
     -------
     text : str
-        Empty where there are too few records.
+        Per method and data set with enough seeds the mean and the best ACC, and for each of these
+        scores its rank correlation (Spearman) with ACC over the seeds, and by how much the ACC of
+        the run that it would keep is above the mean; "-" where records do not know it or all runs
+        are equal. Empty where there are too few records.
     """
     groups = {}
     for record in read_records(default_folder() if records_dir is None else records_dir):
@@ -122,16 +127,52 @@ def restarts(records_dir=None, format="markdown", *, min_seeds=5):
         if len(runs) < min_seeds or runs[0]["restart_score"] is None:
             continue
         acc = [run["scores"]["acc"] for run in runs]
-        scores = [run["restart_score"] for run in runs]
-        kept = acc[max(range(len(runs)), key=scores.__getitem__)]
-        # Runs that are all equal have no order.
-        constant = len(set(acc)) == 1 or len(set(scores)) == 1
-        cells = ["-" if constant else f"{spearmanr(scores, acc).statistic:+.2f}"]
-        cells += [f"{value:.3f}" for value in (statistics.fmean(acc), kept, max(acc))]
+        cells = [f"{statistics.fmean(acc):.3f}", f"{max(acc):.3f}"]
+        cells += [_ranked(find(runs), acc) for find in _RANKS.values()]
         rows.append([dataset, title, config, str(len(runs)), *cells])
-    head = ("data", "method", "configuration", "seeds", "rank correlation", "mean ACC")
-    head += ("ACC kept by the score", "best ACC")
-    return _RENDER[format]("restart score against ACC", head, rows) if rows else ""
+    head = ("data", "method", "configuration", "seeds", "mean ACC", "best ACC", *_RANKS)
+    caption = "rank correlation with ACC, and ACC of the run kept less the mean"
+    return _RENDER[format](caption, head, rows) if rows else ""
+
+
+def _ranked(scores, acc):
+    """Rank correlation of scores with ACC, and what the best by score gains over the mean."""
+    if None in scores or len(set(acc)) == 1 or len(set(scores)) == 1:
+        return "-"
+    kept = acc[max(range(len(acc)), key=scores.__getitem__)]
+    return f"{spearmanr(scores, acc).statistic:+.2f}, {kept - statistics.fmean(acc):+.3f}"
+
+
+def _agreement(runs):
+    """Mean adjusted Rand index of each run with the others."""
+    if any("labels" not in run for run in runs):
+        return [None]
+    labels = [unpacked(run["labels"]) for run in runs]
+    return [
+        statistics.fmean(adjusted_rand_score(a, b) for b in labels if b is not a) for a in labels
+    ]
+
+
+def _modularity(runs):
+    """Of each run, by the metric in which all of them are clearer."""
+    metrics = runs[0].get("modularity") or {}
+    values = {m: [run.get("modularity", {}).get(m) for run in runs] for m in metrics}
+    if not values or any(None in column for column in values.values()):
+        return [None]
+    means = {metric: statistics.fmean(column) for metric, column in values.items()}
+    return values[clearest_metric(means, runs[0]["n_clusters"])]
+
+
+def _negative_loss(runs):
+    return [None if run.get("loss") is None else -run["loss"] for run in runs]
+
+
+_RANKS = {
+    "score": lambda runs: [run["restart_score"] for run in runs],
+    "agreement": _agreement,
+    "modularity": _modularity,
+    "loss": _negative_loss,
+}
 
 
 def compare(methods, datasets, records_dir=None, format="markdown", *, score="nmi"):

@@ -7,8 +7,10 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array, issparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches
 
-from sklearn_deepcluster._engine import TOO_LARGE, dense_rows
+from sklearn_deepcluster._engine import TOO_LARGE, Standard, dense_rows
+from sklearn_deepcluster._engine._standard import BACKGROUND_SHARE
 from sklearn_deepcluster._input import distinct_entries
 from sklearn_deepcluster.cluster._merger import Merger
 from sklearn_deepcluster.cluster._moves import improve_modularity
@@ -17,6 +19,8 @@ from sklearn_deepcluster.cluster._moves import improve_modularity
 # farthest of them is above this.
 _LEAST_WEIGHT = 1e-5
 BLOCK_VALUES = 2**20
+# Rows of length 1 lean to one side where their mean is as long as this.
+_LEAN = 0.1
 
 # Weight of each further step of a walk, per linkage.
 STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01, "modularity": 0.0}
@@ -73,19 +77,55 @@ def unsigned_zeros(X):
     return X if issparse(X) else np.asarray(X) + 0
 
 
+def angular_standard(X):
+    """What to subtract from rows of length 1 before they are compared by angle: mean or zero.
+
+    It is zero where zero has a meaning, as no value is negative or many are zero: what pixels and
+    counts share tells them from darkness and from nothing, what embeddings share tells nothing.
+    It is zero, too, where rows lean to no side, and of sparse rows, which stay so.
+    """
+    if issparse(X) or X.min() >= 0:
+        return Standard()
+    if np.count_nonzero(X) <= (1 - BACKGROUND_SHARE) * X.size:
+        return Standard()
+    units = rows_of(X, Standard(), "cosine")
+    # A sum in an order that depends on the values alone.
+    order = canonical_order(units)
+    parts = (order[part] for part in gen_batches(len(order), _step(units)))
+    center = sum(units[part].sum(axis=0, dtype=np.float64) for part in parts) / len(units)
+    return Standard(center) if np.linalg.norm(center) >= _LEAN else Standard()
+
+
+def rows_by(metric, X):
+    """Rows to be compared by this metric, in no other unit than their own."""
+    standard = angular_standard(X) if metric == "cosine" else Standard()
+    return rows_of(X, standard, metric)
+
+
 def rows_of(X, standard, metric):
-    """Rows as float32, with unsigned zeros; sparse ones stay so."""
+    """Rows as float32, with unsigned zeros; sparse ones stay so.
+
+    By "cosine" they have length 1 before the centre of `standard` is subtracted, and after it.
+    """
     if issparse(X):
         return _sparse_rows_of(X, standard, metric)
     if metric == "euclidean":
         return unsigned_zeros(standard.apply(X))
+    center = standard.row(X.shape[1])
     out = np.empty(X.shape, dtype=np.float32)
-    step = max(1, BLOCK_VALUES // X.shape[1])
-    for start in range(0, len(X), step):
-        rows = np.asarray(X[start : start + step], dtype=np.float64)
+    for part in gen_batches(len(X), _step(X)):
+        rows = np.asarray(X[part], dtype=np.float64)
         largest = np.abs(rows).max(axis=1, keepdims=True)
-        out[start : start + step] = normalize(rows / np.where(largest > 0, largest, 1)) + 0
+        rows = normalize(rows / np.where(largest > 0, largest, 1))
+        if center is not None:
+            rows = normalize(rows - center)
+        out[part] = rows + 0
     return out
+
+
+def _step(X):
+    """How many rows make a block."""
+    return max(1, BLOCK_VALUES // X.shape[1])
 
 
 def _sparse_rows_of(X, standard, metric):

@@ -599,7 +599,7 @@ class FittedHead(dict):
 
 
 # Fitted attributes that tell of the samples alone: they stay when a fit goes on.
-_OF_SAMPLES = ("n_features_in_", "sample_shape_", "feature_names_in_")
+_OF_SAMPLES = ("n_features_in_", "n_samples_fit_", "sample_shape_", "feature_names_in_")
 
 
 def _initial_labels(task):

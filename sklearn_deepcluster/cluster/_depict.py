@@ -31,8 +31,11 @@ from sklearn_deepcluster.cluster._start import nearest_mean_softmax
 from sklearn_deepcluster.cluster._task import Outcome
 from sklearn_deepcluster.losses import target_distribution
 from sklearn_deepcluster.representation import Autoencoder, ConvAutoencoder
-from sklearn_deepcluster.representation._base import n_epochs
+from sklearn_deepcluster.representation._base import by_size, n_epochs
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
+
+# Steps of the default network's training, and where there are very few samples.
+_STEPS, _FEW_STEPS = 1500, 500
 
 
 class DEPICT(TakesWeights, BaseDeepClusterer):
@@ -50,12 +53,12 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         activation="leaky_relu", embedding_activation="tanh", noise=0.1, noise_kind="dropout",
         hidden_weight=0.1, max_epochs=10, min_steps=1500, batch_size=128)``, but for its 32
         components, of which the paper has n_clusters; of flat rows an ``Autoencoder`` with all but
-        `filters` and `kernel_sizes` (set as ``autoencoder__...`` before X is known, the parameters
-        are those of the former). It is cloned and trained; a fitted one in
-        ``sklearn.frozen.FrozenEstimator`` is used as it is, and not changed. Its
-        ``random_state=None``, ``device="auto"`` and ``precision="auto"`` take the values given
-        here. Its noise and its ``hidden_weight`` also hold in the clustering phase;
-        ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
+        `filters` and `kernel_sizes`. Of fewer than 1,000 samples ``min_steps`` is 500. (Set as
+        ``autoencoder__...`` before X is known, the parameters are those of images and of 1,500
+        steps.) It is cloned and trained; a fitted one in ``sklearn.frozen.FrozenEstimator`` is
+        used as it is, and not changed. Its ``random_state=None``, ``device="auto"`` and
+        ``precision="auto"`` take the values given here. Its noise and its ``hidden_weight`` also
+        hold in the clustering phase; ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
 
     init : {"auto", "ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer
         Initial clustering of the embedding: ``GraphAgglomerative`` by modularity ("auto": or that
@@ -257,6 +260,7 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         return self.fit(X, y, sample_weight).labels_
 
     def _default_network(self, form):
+        n_samples = None if form is None else form.n_samples
         shared = {
             "n_components": 32,
             "activation": "leaky_relu",
@@ -265,7 +269,7 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
             "noise_kind": "dropout",
             "hidden_weight": 0.1,
             "max_epochs": 10,
-            "min_steps": 1500,
+            "min_steps": by_size(n_samples, _STEPS, _STEPS, _FEW_STEPS),
             "batch_size": 128,
         }
         if form is not None and len(form.sample_shape) == 1:

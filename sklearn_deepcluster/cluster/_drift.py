@@ -8,8 +8,8 @@ agreement with the true classes along the training (see the guide, "Never below 
 
 import torch
 
-from sklearn_deepcluster._engine import Callback, Snapshot, Standard, generator
-from sklearn_deepcluster.cluster._agglomeration import rows_of
+from sklearn_deepcluster._engine import Callback, Snapshot, generator
+from sklearn_deepcluster.cluster._agglomeration import rows_by
 from sklearn_deepcluster.cluster._graph_choices import clearest_metric, count_neighbors, metrics_for
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 
@@ -93,8 +93,8 @@ def _clearest_graph(X, labels, n_clusters):
     """The edges of neighbours in the data, by the metric in which these clusters are clearer."""
     n_neighbors = count_neighbors(len(X), n_clusters)
     edges = {
-        metric: neighbor_edges(rows_of(X, Standard(), metric), n_neighbors)
+        metric: neighbor_edges(rows_by(metric, X), n_neighbors)
         for metric in metrics_for(X.shape[1])
     }
     reached = {metric: modularity(graph, labels) for metric, graph in edges.items()}
-    return edges[clearest_metric(reached, n_clusters)]
+    return edges[clearest_metric(reached, n_clusters, X)]

@@ -108,6 +108,9 @@ class FuzzyCMeans(
     n_features_in_ : int
         Number of features.
 
+    n_samples_fit_ : int
+        Number of samples that were clustered, without those of weight 0.
+
     feature_names_in_ : ndarray of str
         Names of the features, where X has them.
 

@@ -43,6 +43,7 @@ from sklearn_deepcluster.base import POSITIVE_INT
 from sklearn_deepcluster.cluster._agglomeration import (
     BLOCK_VALUES,
     STEP_WEIGHT,
+    angular_standard,
     canonical_order,
     distances_to_neighbors,
     edges_of,
@@ -97,11 +98,14 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         the cluster of their neighbours while that gains more [4]_.
 
     metric : {"auto", "euclidean", "cosine"}, default="auto"
-        "cosine" compares angles: of X as given, without a centre, rows are divided by their norm.
-        It suits faces in different light, and often text, embeddings and counts. "auto" is
-        "euclidean", unless there are more than 15 features (a direction is one dimension less,
-        which tells in few) and, of up to 4,000 samples, the modularity of the partition by cosine
-        is nearer by a tenth to the largest that so many clusters can have.
+        "cosine" compares angles: rows are divided by their norm. Where X has negative values, as
+        embeddings have, and fewer zeros than a quarter, the mean of these rows is subtracted, if
+        it is .1 long, and they are divided by their norm again; pixels and counts keep their zero,
+        sparse X too. It suits faces in different light, and often text, embeddings and counts.
+        "auto" is "euclidean", unless there are more than 15 features (a direction is one dimension
+        less, which tells in few) and, of up to 4,000 samples, the modularity of the partition by
+        cosine is nearer to the largest that so many clusters can have: by a tenth, or by .06 where
+        the mean is subtracted.
 
     resolution : float, default=1.0
         Of linkage "modularity": what is expected by chance counts so many times [5]_. With less
@@ -145,7 +149,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         The width s, of X in its learned unit: in units of ``scale_`` squared.
 
     center_ : ndarray of shape (n_features,)
-        What is subtracted from X: its background or its mean row; see ``Autoencoder``.
+        What is subtracted from X: its background or its mean row, see ``Autoencoder``; by "cosine"
+        from rows of norm 1, their mean or zero, see `metric`.
 
     scale_ : float
         Divisor of what is left, a power of two.
@@ -155,6 +160,9 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
     n_features_in_ : int
         Number of features.
+
+    n_samples_fit_ : int
+        Number of samples that were clustered.
 
     feature_names_in_ : ndarray of str
         Names of the features, where X has them.
@@ -262,7 +270,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         metric = self.metric
         if metric == "auto":
             metric = choose_metric(samples.X, standard, self.n_clusters)
-        standard = Standard() if metric == "cosine" else standard
+        standard = angular_standard(samples.X) if metric == "cosine" else standard
         X = rows_of(samples.X, standard, metric)
         order = canonical_order(X)
         X = X[order]

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from sklearn_deepcluster.cluster._agglomeration import (
+    angular_standard,
     canonical_order,
     edges_of,
     merged,
@@ -19,16 +20,16 @@ _NEIGHBOR_SHARE, _LEAST_NEIGHBORS, _MOST_NEIGHBORS = 1 / 8, 4, 20
 
 # More are tried where they are this many times as many, on so many rows, with so many parts of this
 # share of them. They are taken where what does not agree is two thirds as much, and the modularity
-# by the fewest is as large but for a fiftieth.
+# by the fewest is as large but for a twenty-fifth.
 _MORE_NEIGHBORS, _MORE, _MOST_ROWS = (10, 14, 20), 1.2, 2_000
-N_PARTS, _PART, _STEADIER, _AS_CLEAR = 6, 2 / 3, 2 / 3, 0.98
+N_PARTS, _PART, _STEADIER, _AS_CLEAR = 6, 2 / 3, 2 / 3, 0.96
 # Where not even so much disagrees nothing is tried.
 _STEADY = 0.02
 
 # The metric is chosen by so many rows. A partition is clearer than another where it leaves less of
-# the largest modularity that so many clusters can have: a tenth less by another metric, a third
-# less in another space.
-_METRIC_ROWS, _BY_METRIC, _IN_SPACE = 4_000, 0.9, 2 / 3
+# the largest modularity that so many clusters can have: by another metric a tenth less, or .06
+# where angles are those around the mean; in another space a third.
+_METRIC_ROWS, _BY_METRIC, _AROUND_MEAN, _IN_SPACE = 4_000, 0.9, 0.94, 2 / 3
 
 
 def count_neighbors(n, n_clusters):
@@ -106,12 +107,13 @@ def choose_metric(X, standard, n_clusters):
         return metrics[0]
     reached = {}
     for metric in metrics:
-        sample = rows_of(rows, standard, metric)
+        own = angular_standard(rows) if metric == "cosine" else standard
+        sample = rows_of(rows, own, metric)
         sample = sample[canonical_order(sample)]
         count = count_neighbors(n, n_clusters)
         labels, edges = _partition(sample, _neighbors(sample, count), n_clusters)
         reached[metric] = modularity(edges, labels)
-    return clearest_metric(reached, n_clusters)
+    return clearest_metric(reached, n_clusters, rows)
 
 
 def metrics_for(n_features):
@@ -119,10 +121,21 @@ def metrics_for(n_features):
     return ("euclidean",) if n_features <= FEW_FEATURES else ("euclidean", "cosine")
 
 
-def clearest_metric(reached, n_clusters):
-    """ "cosine" where its modularity is clearly larger, or "euclidean"."""
+def clearest_metric(reached, n_clusters, X=None):
+    """ "cosine" where its modularity is clearly larger, or "euclidean".
+
+    Parameters
+    ----------
+    reached : dict
+        Metric -> modularity.
+    n_clusters : int
+    X : ndarray or csr_array of shape (n, d), default=None
+        The rows: where they are compared by angle around their mean, less is clear.
+    """
     cosine, euclidean = reached.get("cosine"), reached["euclidean"]
-    clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, _BY_METRIC)
+    centred = X is not None and angular_standard(X).center.any()
+    by = _AROUND_MEAN if centred else _BY_METRIC
+    clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, by)
     return "cosine" if clearer else "euclidean"
 
 

@@ -113,6 +113,9 @@ class LandmarkSpectralClustering(
     n_features_in_ : int
         Number of features.
 
+    n_samples_fit_ : int
+        Number of samples that were clustered.
+
     feature_names_in_ : ndarray of str
         Names of the features, where X has them.
 

@@ -138,7 +138,7 @@ class FrozenNetwork:
 
     def build(self, form):
         """The module for samples of this form, with any weights, and its number of components."""
-        return self.fitted._build(form, seed=0)
+        return self.fitted._build(self.fitted._form(), seed=0)
 
 
 class TrainedNetwork(FrozenNetwork):
@@ -148,6 +148,9 @@ class TrainedNetwork(FrozenNetwork):
 
     def __init__(self, representation):
         self.fitted = representation
+
+    def build(self, form):
+        return self.fitted._build(form, seed=0)
 
     def check(self, samples, seed):
         self.fitted._validate_params()

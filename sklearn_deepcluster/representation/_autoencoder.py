@@ -14,8 +14,16 @@ from sklearn_deepcluster.nn import (
     mlp,
     tied_decoder,
 )
-from sklearn_deepcluster.representation._base import BaseAutoencoder, check_widths, user_module
+from sklearn_deepcluster.representation._base import (
+    BaseAutoencoder,
+    by_size,
+    check_widths,
+    user_module,
+)
 from sklearn_deepcluster.utils._sklearn import StrOptions
+
+# Of many, few and very few samples.
+WIDTHS = (500, 500, 2000), (256, 256, 1024), (128, 128, 512)
 
 
 class Autoencoder(BaseAutoencoder):
@@ -26,8 +34,10 @@ class Autoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int
-        Widths of the encoder's hidden layers.
+    hidden_layer_sizes : tuple of int or "auto"
+        Widths of the encoder's hidden layers. "auto" is (500, 500, 2000), as published for tens of
+        thousands of samples; (256, 256, 1024) where the first fit has fewer than 5,000, and
+        (128, 128, 512) where it has fewer than 1,000.
 
     hidden_weight : float
         Weight of the reconstruction of each hidden layer, as it is without noise, relative to
@@ -88,7 +98,7 @@ class Autoencoder(BaseAutoencoder):
 
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "embedding_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
@@ -99,7 +109,7 @@ class Autoencoder(BaseAutoencoder):
     def __init__(
         self,
         *,
-        hidden_layer_sizes=(500, 500, 2000),
+        hidden_layer_sizes="auto",
         n_components=10,
         activation="relu",
         embedding_activation="identity",
@@ -115,7 +125,7 @@ class Autoencoder(BaseAutoencoder):
         scale="auto",
         max_epochs=50,
         min_steps=2000,
-        batch_size=256,
+        batch_size="auto",
         optimizer="adam",
         lr=1e-3,
         momentum=0.9,
@@ -167,7 +177,10 @@ class Autoencoder(BaseAutoencoder):
         return AutoencoderModule(encoder, decoder, input_shape=input_shape), n_components
 
     def _make_module(self, form, rng):
-        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes, least=0)
+        if isinstance(self.hidden_layer_sizes, str):
+            widths = by_size(form.n_samples, *WIDTHS)
+        else:
+            widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes, least=0)
         sizes = [form.n_features_in, *widths, self.n_components]
         dropout = self._dropout()
         encoder = mlp(

@@ -46,6 +46,18 @@ from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_contex
 CENTER = [StrOptions({"auto", "mean"}), None]
 
 
+# Fewer samples are few, and very few: smaller networks learn as much of them, from smaller batches.
+FEW, VERY_FEW = 5000, 1000
+BATCH, SMALL_BATCH = 256, 128
+
+
+def by_size(n_samples, many, few, very_few):
+    """What there is for so many samples; None, as of models saved before it was asked, are many."""
+    if n_samples is None or n_samples >= FEW:
+        return many
+    return few if n_samples >= VERY_FEW else very_few
+
+
 def n_epochs(n_samples, batch_size, max_epochs, min_steps):
     """Epochs that make `max_epochs` passes and at least `min_steps` optimisation steps."""
     per_epoch = -(-n_samples // min(batch_size or n_samples, n_samples))
@@ -191,7 +203,10 @@ class BaseRepresentation(TorchEstimator):
         """Train on samples; return the fitted state, name -> value."""
         stream = random_stream(self.random_state)
         trainer = self._trainer(
-            global_rng=self._draws_globally(), held_out=self._holds_out(samples), tasks=tasks
+            batch_size=self._rows_per_step(len(samples)),
+            global_rng=self._draws_globally(),
+            held_out=self._holds_out(samples),
+            tasks=tasks,
         )
         seed = draw_seed(stream)
         if resume:
@@ -246,6 +261,10 @@ class BaseRepresentation(TorchEstimator):
         """Build the module anew for saved weights."""
         return self._build(self._form(), seed=0)[0]
 
+    def _rows_per_step(self, n_samples):
+        """The batch size for so many samples."""
+        return self.batch_size
+
     def _draws_globally(self):
         return False
 
@@ -273,6 +292,10 @@ class BaseAutoencoder(TakesWeights, BaseRepresentation):
     ----------
     n_components : int
         Dimension of the embedding.
+
+    batch_size : int or "auto"
+        Rows per step; more than there are rows means one batch. "auto" is 256, and 128 where there
+        are fewer than 5,000 samples.
 
     activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid", "identity"}
         Activation of the hidden layers.
@@ -311,6 +334,7 @@ class BaseAutoencoder(TakesWeights, BaseRepresentation):
     _parameter_constraints = {
         **BaseRepresentation._parameter_constraints,
         "n_components": POSITIVE_INT,
+        "batch_size": [*POSITIVE_INT, StrOptions({"auto"})],
         "noise": [Interval(numbers.Real, 0, 1, closed="left")],
         "noise_kind": [StrOptions({"masking", "dropout"})],
         "hidden_weight": [Interval(numbers.Real, 0, None, closed="left")],
@@ -331,6 +355,11 @@ class BaseAutoencoder(TakesWeights, BaseRepresentation):
         """What makes the dropout before each layer of the encoder, or None."""
         drops = self.noise > 0 and self.noise_kind == "dropout"
         return functools.partial(Dropout, self.noise) if drops else None
+
+    def _rows_per_step(self, n_samples):
+        if self.batch_size != "auto":
+            return self.batch_size
+        return by_size(n_samples, BATCH, SMALL_BATCH, SMALL_BATCH)
 
     def _loss(self):
         return ReconstructionLoss(self.hidden_weight)
@@ -359,7 +388,7 @@ class BaseAutoencoder(TakesWeights, BaseRepresentation):
                     rows,
                     seed=seed + depth,
                     stage=f"{type(self).__name__}: layer {depth + 1}",
-                    epochs=n_epochs(len(rows), self.batch_size, self.layerwise_epochs, 0),
+                    epochs=n_epochs(len(rows), trainer.batch_size, self.layerwise_epochs, 0),
                     batches=batches_of(split[0]),
                     noise=True,
                     **watched(rows, split[1], HeldOutLoss),
@@ -370,7 +399,7 @@ class BaseAutoencoder(TakesWeights, BaseRepresentation):
         """Train the whole; return its history and further fitted attributes."""
         learned, held = split
         n_learned = len(rows) if learned is None else len(learned)
-        epochs = n_epochs(n_learned, self.batch_size, self.max_epochs, self.min_steps)
+        epochs = n_epochs(n_learned, trainer.batch_size, self.max_epochs, self.min_steps)
         least = functools.partial(LeastHeldOutError, epochs=epochs)
         history = trainer.train(
             module,

@@ -121,7 +121,7 @@ class ConvAutoencoder(BaseAutoencoder):
         scale="auto",
         max_epochs=50,
         min_steps=2000,
-        batch_size=256,
+        batch_size="auto",
         optimizer="adam",
         lr=1e-3,
         momentum=0.9,

@@ -127,6 +127,7 @@ _LAST = (
     "n_components_",
     "sample_shape_",
     "n_features_in_",
+    "n_samples_fit_",
     "feature_names_in_",
 )
 

@@ -13,6 +13,7 @@ from sklearn_deepcluster.benchmarks import speed, versus_clustpy
 from sklearn_deepcluster.benchmarks._machine import counted_steps
 from sklearn_deepcluster.benchmarks.speed import (
     _divergence,
+    _graph,
     _inference,
     _memory,
     _methods,
@@ -68,7 +69,8 @@ def test_the_loop_by_hand_trains(tiny, dtype):
 
 
 def test_the_plain_network_is_the_one_of_the_autoencoder():
-    ours = Autoencoder(noise=0.0, max_epochs=1, min_steps=0).fit(np.ones((4, 784)))
+    X = np.ones((5000, 784), dtype=np.float32)  # of fewer rows it is smaller
+    ours = Autoencoder(noise=0.0, max_epochs=0, min_steps=0).fit(X)
     shapes = [tuple(p.shape) for p in ours.module_.parameters()]
     layers = [*_steps._layers(_steps.SIZES), *_steps._layers(_steps.SIZES[::-1])]
     assert [tuple(p.shape) for p in torch.nn.Sequential(*layers).parameters()] == shapes
@@ -127,6 +129,18 @@ def test_latencies_are_compared_in_turns(small_networks, monkeypatch):
     one = result["rows"]["1"]
     assert one["ratio"] == pytest.approx(one["predict"] / one["network"])
     assert f"{one['ratio']:.2f}" in speed.report({"inference": result})
+
+
+def test_the_graph_is_measured_by_rows(monkeypatch):
+    monkeypatch.setattr(_graph, "ROWS", (100, 200))
+    monkeypatch.setattr(_graph, "N_CLUSTERS", 3)
+    result = _graph.measure()
+    assert list(result) == ["100", "200"]
+    for n, one in result.items():
+        assert one["ari"] == 1 and one["seconds"] > 0
+        assert one["data_mb"] == int(n) * 32 * 4 / 2**20
+    text = _graph.report({"100": {"seconds": 2.0, "peak_mb": 3.2, "data_mb": 1.0, "ari": 0.5}})
+    assert "2.0 s,  20000 s per million,      3 MB beside 1 MB of data, ARI 0.500" in text[1]
 
 
 def test_reports_of_search_and_memory():

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
-from sklearn.metrics import normalized_mutual_info_score
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from sklearn_deepcluster import DEC
 from sklearn_deepcluster.benchmarks import __main__ as command
@@ -21,8 +21,9 @@ from sklearn_deepcluster.benchmarks import (
     table,
 )
 from sklearn_deepcluster.benchmarks._data import Data, Source, load
-from sklearn_deepcluster.benchmarks._records import write_record
+from sklearn_deepcluster.benchmarks._records import packed, unpacked, write_record
 from sklearn_deepcluster.benchmarks._run import some_labels
+from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 
 LAST = {"kind": "run", "representation": "Autoencoder", "device": "cpu", "precision": "float32"}
 
@@ -199,6 +200,10 @@ def test_a_record_holds_what_was_run(small, tmp_path):
     assert saved["n_iter"] >= 1
     assert {"acc", "nmi", "nmi_geometric", "ari"} <= set(saved["scores"])
     assert set(saved["scores_test"]) == set(saved["scores"])
+    labels = unpacked(saved["labels"])
+    assert saved["scores"]["ari"] == pytest.approx(adjusted_rand_score(small.y, labels))
+    edges = neighbor_edges(small.X.reshape(60, -1), 4)
+    assert saved["modularity"]["euclidean"] == pytest.approx(modularity(edges, labels))
     flat = small.X.reshape(60, -1), small.X_test.reshape(30, -1)
     kmeans = KMeans(3, n_init=20, random_state=0).fit(flat[0])
     accuracy = _run.unsupervised_accuracy
@@ -324,29 +329,36 @@ def test_unknown_format_is_refused(tmp_path):
         table(tmp_path, "html")
 
 
-def test_restarts_rank_the_seeds_by_score(tmp_path):
+def test_restarts_rank_the_seeds_by_what_needs_no_labels(tmp_path):
     acc, scores = [0.5, 0.7, 0.6, 0.9, 0.8], [1.0, 2.0, 3.0, 4.0, 5.0]
+    labels = np.repeat([[0, 0, 0, 1, 1, 1]], 5, axis=0)
+    labels[0, 2] = 1  # which agrees least with the others
+    graphs = [{"euclidean": 0.1, "cosine": m} for m in (0.5, 0.6, 0.7, 0.75, 0.8)]
     runs = [
-        record(seed=seed, acc=a, restart_score=s, n_clusters=10)
-        for seed, (a, s) in enumerate(zip(acc, scores, strict=True))
+        record(
+            seed=i, acc=a, restart_score=s, n_clusters=10, loss=-s, labels=packed(own), modularity=m
+        )
+        for i, (a, s, own, m) in enumerate(zip(acc, scores, labels, graphs, strict=True))
     ]
     for run_ in runs:
         run_["scores"]["n_clusters_found"] = 10
     write(tmp_path, *runs)
     row = cells(restarts(tmp_path), "usps")
     assert (row["method"], row["seeds"]) == ("DEC", "5")
-    # Ranks 1 3 2 5 4 against 1 2 3 4 5: 1 - 6 (0 + 1 + 1 + 1 + 1) / (5 (25 - 1)).
-    assert row["rank correlation"] == "+0.80"
-    assert (row["mean ACC"], row["ACC kept by the score"], row["best ACC"]) == (
-        "0.700",
-        "0.800",
-        "0.900",
-    )
-    # Runs that are all equal have no order.
+    assert (row["mean ACC"], row["best ACC"]) == ("0.700", "0.900")
+    # Ranks 1 3 2 5 4 against 1 2 3 4 5: 1 - 6 (0 + 1 + 1 + 1 + 1) / (5 (25 - 1)); .8 is kept.
+    assert row["score"] == row["modularity"] == row["loss"] == "+0.80, +0.100"
+    # Four are equal: ranks 1 3.5 3.5 3.5 3.5 against 1 3 2 5 4; the first of them is kept.
+    assert row["agreement"] == "+0.71, +0.000"
+    # What was recorded before labels were, and runs that are all equal, have no order.
+    for run_ in runs:
+        del run_["labels"]
+    write(tmp_path, *runs)
+    assert cells(restarts(tmp_path), "usps")["agreement"] == "-"
     for run_ in runs:
         run_["scores"]["acc"] = 0.5
     write(tmp_path, *runs)
-    assert cells(restarts(tmp_path), "usps")["rank correlation"] == "-"
+    assert cells(restarts(tmp_path), "usps")["score"] == "-"
     # A run that lost a cluster would lose to the others, so it is not ranked.
     runs[0]["scores"]["n_clusters_found"] = 9
     write(tmp_path, *runs)

@@ -255,6 +255,13 @@ def test_flat_rows_have_a_fully_connected_network():
         assert getattr(flat, name) == getattr(images, name)
 
 
+@pytest.mark.parametrize("shape", [(16,), (1, 4, 4)])
+@pytest.mark.parametrize(("n_samples", "steps"), [(999, 500), (1000, 1500), (None, 1500)])
+def test_few_samples_take_fewer_steps(shape, n_samples, steps):
+    form = Form(sample_shape=shape, n_features_in=16, n_samples=n_samples)
+    assert DEPICT()._default_network(form).min_steps == steps
+
+
 def test_the_largest_share_belongs_to_the_largest_initial_cluster(frozen, blobs):
     labels = torch.tensor([0] * 3 + [1] * 2 + [2] * 9)
     np.testing.assert_allclose(ranked_prior([2, 5, 3], labels, 3), [0.3, 0.2, 0.5])

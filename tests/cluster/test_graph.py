@@ -598,10 +598,68 @@ def test_sparse_rows_become_those_of_dense_ones(metric, dtype):
     X = mostly_zeros(dtype)
     X[:, 2] = 100 + X[:, 2]  # a column without zeros has a centre
     X[0, 3] = -128
-    standard = Standard(np.array([0, 0, 99.5, 0, 0, 0, 0]), 2.0)
+    standard = Standard()  # by angle sparse rows have no centre
+    if metric == "euclidean":
+        standard = Standard(np.array([0, 0, 99.5, 0, 0, 0, 0]), 2.0)
     found = _agglomeration.rows_of(scipy.sparse.csr_array(X), standard, metric)
     np.testing.assert_array_equal(found.toarray(), _agglomeration.rows_of(X, standard, metric))
     assert found.dtype == np.float32 and found.data.all() and found.has_canonical_format
+
+
+def without_zero(rng, n=60):
+    """Rows in three directions, of any length, less what they share."""
+    y = np.arange(n) % 3
+    X = 3 + 2 * np.eye(20)[y] + 0.1 * rng.normal(size=(n, 20))
+    return X * rng.uniform(0.1, 10, size=(n, 1)) * np.where(np.arange(20) < 10, 1, -1), y
+
+
+def test_angles_are_those_around_the_mean_where_zero_has_no_meaning():
+    X, y = without_zero(np.random.default_rng(0))
+    model = GraphAgglomerative(3, metric="cosine").fit(X)
+    units = X / np.linalg.norm(X, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.center_, units.mean(axis=0), atol=1e-7)
+    rows = units - units.mean(axis=0)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = model._X[np.lexsort(model._X.T[::-1])]
+    np.testing.assert_allclose(found, rows[np.lexsort(rows.T[::-1])], atol=1e-5)
+    assert adjusted_rand_score(y, model.labels_) == 1
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+    np.testing.assert_array_equal(model.predict(3 * X[:7]), model.labels_[:7])
+    order = np.random.default_rng(1).permutation(len(X))
+    again = clone(model).fit(X[order])
+    np.testing.assert_array_equal(again.center_, model.center_)
+    np.testing.assert_array_equal(again.labels_, model.labels_[order])
+
+
+@pytest.mark.parametrize("kind", ["none negative", "many zeros", "sparse", "centred"])
+def test_where_zero_has_a_meaning_nothing_is_subtracted(kind):
+    X, _ = without_zero(np.random.default_rng(0))
+    if kind == "none negative":
+        X = abs(X)
+    elif kind == "many zeros":
+        X[:, ::4] = 0
+    elif kind == "centred":
+        X = StandardScaler().fit_transform(X)
+    else:
+        X = scipy.sparse.csr_array(X)
+    assert not GraphAgglomerative(3, metric="cosine").fit(X).center_.any()
+
+
+def test_a_row_of_zeros_is_away_from_the_mean():
+    """At a distance like those of others: at the centre it would be far from all of them."""
+    X, _ = without_zero(np.random.default_rng(0))
+    X[5] = 0
+    model = GraphAgglomerative(3, metric="cosine").fit(X)
+    away = -model.center_ / np.linalg.norm(model.center_)
+    assert np.isclose(model._X, away, atol=1e-6).all(axis=1).sum() == 1
+
+
+def test_less_is_clear_around_the_mean():
+    X, _ = without_zero(np.random.default_rng(0))
+    reached = {"euclidean": 0.6, "cosine": 0.62}  # by a fifteenth nearer to .9
+    for rows in (None, abs(X)):
+        assert _graph_choices.clearest_metric(reached, 10, rows) == "euclidean"
+    assert _graph_choices.clearest_metric(reached, 10, X) == "cosine"
 
 
 def test_new_sparse_rows_have_the_centre_where_they_are_zero():

@@ -27,6 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from sklearn_deepcluster import (
+    DEC,
     Autoencoder,
     GraphAgglomerative,
     check_savable,
@@ -98,6 +99,17 @@ def test_array_parameters_are_saved(name, tmp_path):
     centers = fitted(name).cluster_centers_
     save_model(least(name, init=centers).fit(X), tmp_path / "model")
     np.testing.assert_array_equal(load_model(tmp_path / "model").init, centers)
+
+
+def test_a_frozen_network_has_the_size_of_its_own_fit(tmp_path):
+    """Not that which it would have for the samples that are clustered."""
+    X = np.random.default_rng(0).normal(size=(5000, 2))
+    frozen = FrozenEstimator(Autoencoder(n_components=2, max_epochs=0, min_steps=0).fit(X))
+    model = DEC(2, autoencoder=frozen, max_epochs=1, min_steps=1, random_state=0).fit(X[:100])
+    assert model.module_.encoder[0].out_features == 500
+    save_model(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
 def test_saved_images_come_back_as_images(tmp_path):

@@ -105,6 +105,29 @@ def test_the_network_is_the_one_described(small_digits):
     assert isinstance(module.encoder[-1], nn.Linear) and isinstance(module.decoder[-1], nn.Linear)
 
 
+@pytest.mark.parametrize(
+    ("n_samples", "widths"),
+    [
+        (999, [128, 128, 512]),
+        (1000, [256, 256, 1024]),
+        (4999, [256, 256, 1024]),
+        (5000, [500, 500, 2000]),
+    ],
+)
+def test_few_samples_get_a_smaller_network(n_samples, widths):
+    X = np.random.default_rng(0).normal(size=(n_samples, 2))
+    autoencoder = Autoencoder(n_components=2, max_epochs=0, min_steps=0).fit(X)
+    assert [m.out_features for m in linears(autoencoder.module_.encoder)] == [*widths, 2]
+    assert autoencoder.n_samples_fit_ == n_samples
+
+
+def test_a_fit_that_goes_on_keeps_its_network():
+    X = np.random.default_rng(0).normal(size=(5000, 2))
+    autoencoder = Autoencoder(n_components=2, max_epochs=0, min_steps=0, warm_start=True).fit(X)
+    assert autoencoder.fit(X[:100]).n_samples_fit_ == 5000
+    assert autoencoder.module_.encoder[0].out_features == 500
+
+
 def test_noise_kinds(small_digits):
     X, _ = small_digits
     masking = small(noise=0.3, max_epochs=1).fit(X).module_

@@ -5,6 +5,7 @@
 - the wall time per step of ``Autoencoder.fit``, all of it, against plain torch loops;
 - the wall time per step of epochs of ``DDC.fit`` and ``DTKC.fit`` against plain torch loops;
 - the time of a grid search with ``memory``, against what its parts take;
+- the time and memory of ``GraphAgglomerative`` on 10,000 to 1,000,000 rows;
 - the latency of ``predict``, of single rows and of a million, against the network alone;
 - the growth of memory during a fit of 70,000 x 784 values.
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sklearn_deepcluster import DDC, IDEC, Autoencoder, ConvEncoder
-from sklearn_deepcluster.benchmarks.speed._common import medians
+from sklearn_deepcluster.benchmarks.speed._common import SIZES, medians
 
 WIDTH, IMAGE = 64, (3, 224, 224)
 # Rows, and how often they are asked for.
@@ -29,7 +29,8 @@ def measure():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(max(2000, *ROWS), WIDTH)).astype(np.float32)
     short = {"max_epochs": 1, "min_steps": 5, "device": "cpu", "random_state": 0}
-    rows = IDEC(10, autoencoder=Autoencoder(max_epochs=1, min_steps=5), **short).fit(X[:2000])
+    autoencoder = Autoencoder(hidden_layer_sizes=SIZES[1:-1], max_epochs=1, min_steps=5)
+    rows = IDEC(10, autoencoder=autoencoder, **short).fit(X[:2000])
     images = rng.random((max(4, *IMAGES), *IMAGE), dtype=np.float32)
     encoder = ConvEncoder(resize=None)
     of_images = DDC(2, encoder=encoder, init=None, batch_size=4, **short).fit(images[:4])

@@ -7,6 +7,7 @@ from pathlib import Path
 from sklearn_deepcluster.benchmarks._records import default_folder, environment, write_record
 from sklearn_deepcluster.benchmarks.speed import (
     _divergence,
+    _graph,
     _inference,
     _memory,
     _methods,
@@ -20,6 +21,7 @@ PARTS = {
     "methods": _methods,
     "divergence": _divergence,
     "search": _search,
+    "graph": _graph,
     "inference": _inference,
     "memory": _memory,
 }
