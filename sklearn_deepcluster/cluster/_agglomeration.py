@@ -84,9 +84,12 @@ def angular_standard(X):
     counts share tells them from darkness and from nothing, what embeddings share tells nothing.
     It is zero, too, where rows lean to no side, and of sparse rows, which stay so.
     """
-    if issparse(X) or X.min() >= 0:
+    if issparse(X):
         return Standard()
-    if np.count_nonzero(X) <= (1 - BACKGROUND_SHARE) * X.size:
+    blocks = (np.asarray(X[part]) for part in gen_batches(X.shape[0], _step(X)))
+    found = [(rows.min(), np.count_nonzero(rows)) for rows in blocks]
+    low, n_nonzero = min(pair[0] for pair in found), sum(pair[1] for pair in found)
+    if low >= 0 or n_nonzero <= (1 - BACKGROUND_SHARE) * X.shape[0] * X.shape[1]:
         return Standard()
     units = rows_of(X, Standard(), "cosine")
     # A sum in an order that depends on the values alone.

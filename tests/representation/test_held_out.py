@@ -14,6 +14,7 @@ WIDE = {
     "noise": 0.0,
     "min_steps": 300,
     "lr": 5e-3,
+    "batch_size": 256,
     "precision": "float32",
     "random_state": 0,
 }
@@ -98,7 +99,7 @@ def test_a_callback_that_ends_the_training_leaves_it_its_weights(noisy):
 
 def test_images_too(small_digits):
     images = small_digits[0].reshape(-1, 8, 8)  # 270 to learn from are two steps an epoch
-    shape = {"filters": (4,), "kernel_sizes": (3,), "min_steps": 30}
+    shape = {"filters": (4,), "kernel_sizes": (3,), "min_steps": 30, "batch_size": 256}
     autoencoder = ConvAutoencoder(**shape, random_state=0).fit(images)
     assert len(autoencoder.history_["validation_loss"]) == autoencoder.n_iter_ // 5
 
