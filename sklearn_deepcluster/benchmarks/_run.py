@@ -23,9 +23,8 @@ from sklearn_deepcluster.benchmarks._records import (
     write_record,
 )
 from sklearn_deepcluster.benchmarks.recipes import all_recipes, class_of
-from sklearn_deepcluster.cluster._agglomeration import rows_by
-from sklearn_deepcluster.cluster._graph_choices import count_neighbors, metrics_for
-from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
+from sklearn_deepcluster.cluster._graph_choices import neighbor_graphs
+from sklearn_deepcluster.cluster._moves import modularity
 from sklearn_deepcluster.metrics import unsupervised_accuracy
 
 # The modularity of labels is that among so many rows at most.
@@ -251,11 +250,7 @@ def _graphs(data, source):
     if source.sequences:
         return {}
     X = data.scaled("X", 1, "rows")[:_GRAPH_ROWS]
-    n_neighbors = count_neighbors(X.shape[0], source.n_clusters)
-    return {
-        metric: neighbor_edges(rows_by(metric, X), n_neighbors)
-        for metric in metrics_for(X.shape[1])
-    }
+    return neighbor_graphs(X, source.n_clusters)[0]
 
 
 def some_labels(y, n_labels, seed):

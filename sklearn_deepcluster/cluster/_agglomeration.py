@@ -99,12 +99,6 @@ def angular_standard(X):
     return Standard(center) if np.linalg.norm(center) >= _LEAN else Standard()
 
 
-def rows_by(metric, X):
-    """Rows to be compared by this metric, in no other unit than their own."""
-    standard = angular_standard(X) if metric == "cosine" else Standard()
-    return rows_of(X, standard, metric)
-
-
 def rows_of(X, standard, metric):
     """Rows as float32, with unsigned zeros; sparse ones stay so.
 

@@ -9,9 +9,8 @@ agreement with the true classes along the training (see the guide, "Never below 
 import torch
 
 from sklearn_deepcluster._engine import Callback, Snapshot, generator
-from sklearn_deepcluster.cluster._agglomeration import rows_by
-from sklearn_deepcluster.cluster._graph_choices import clearest_metric, count_neighbors, metrics_for
-from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
+from sklearn_deepcluster.cluster._graph_choices import clearest_metric, neighbor_graphs
+from sklearn_deepcluster.cluster._moves import modularity
 
 # The training ends when so many epochs in a row were worse than the best by more than is allowed.
 _PATIENCE = 5
@@ -91,10 +90,6 @@ def _watched_rows(task):
 
 def _clearest_graph(X, labels, n_clusters):
     """The edges of neighbours in the data, by the metric in which these clusters are clearer."""
-    n_neighbors = count_neighbors(len(X), n_clusters)
-    edges = {
-        metric: neighbor_edges(rows_by(metric, X), n_neighbors)
-        for metric in metrics_for(X.shape[1])
-    }
+    edges, around_mean = neighbor_graphs(X, n_clusters)
     reached = {metric: modularity(graph, labels) for metric, graph in edges.items()}
-    return edges[clearest_metric(reached, n_clusters, X)]
+    return edges[clearest_metric(reached, n_clusters, around_mean)]

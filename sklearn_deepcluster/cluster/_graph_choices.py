@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from sklearn_deepcluster._engine import Standard
 from sklearn_deepcluster.cluster._agglomeration import (
     angular_standard,
     canonical_order,
@@ -12,7 +13,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     rows_of,
     unsigned_zeros,
 )
-from sklearn_deepcluster.cluster._moves import modularity, shared_edges
+from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges, shared_edges
 from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES, exact_neighbors, search_in
 
 # "auto" neighbours: an eighth of the rows of a cluster of average size, within these bounds.
@@ -105,15 +106,34 @@ def choose_metric(X, standard, n_clusters):
     metrics = metrics_for(d)
     if len(metrics) == 1 or n < max(2, n_clusters):
         return metrics[0]
+    standards = {"euclidean": standard, "cosine": angular_standard(rows)}
     reached = {}
     for metric in metrics:
-        own = angular_standard(rows) if metric == "cosine" else standard
-        sample = rows_of(rows, own, metric)
+        sample = rows_of(rows, standards[metric], metric)
         sample = sample[canonical_order(sample)]
         count = count_neighbors(n, n_clusters)
         labels, edges = _partition(sample, _neighbors(sample, count), n_clusters)
         reached[metric] = modularity(edges, labels)
-    return clearest_metric(reached, n_clusters, rows)
+    return clearest_metric(reached, n_clusters, standards["cosine"].center.any())
+
+
+def neighbor_graphs(X, n_clusters):
+    """Edges of neighbours by each metric there is to choose from, and whether angles are centred.
+
+    Returns
+    -------
+    edges : dict
+        Metric -> csr_array of shape (n, n).
+    around_mean : bool
+        See :func:`clearest_metric`.
+    """
+    n_neighbors = count_neighbors(X.shape[0], n_clusters)
+    metrics = metrics_for(X.shape[1])
+    standards = {"euclidean": Standard()}
+    if "cosine" in metrics:
+        standards["cosine"] = angular_standard(X)
+    edges = {m: neighbor_edges(rows_of(X, standards[m], m), n_neighbors) for m in metrics}
+    return edges, bool(standards[metrics[-1]].center.any())
 
 
 def metrics_for(n_features):
@@ -121,7 +141,7 @@ def metrics_for(n_features):
     return ("euclidean",) if n_features <= FEW_FEATURES else ("euclidean", "cosine")
 
 
-def clearest_metric(reached, n_clusters, X=None):
+def clearest_metric(reached, n_clusters, around_mean=False):
     """ "cosine" where its modularity is clearly larger, or "euclidean".
 
     Parameters
@@ -129,12 +149,11 @@ def clearest_metric(reached, n_clusters, X=None):
     reached : dict
         Metric -> modularity.
     n_clusters : int
-    X : ndarray or csr_array of shape (n, d), default=None
-        The rows: where they are compared by angle around their mean, less is clear.
+    around_mean : bool, default=False
+        Whether angles are those around the mean of the rows: then less is clear.
     """
     cosine, euclidean = reached.get("cosine"), reached["euclidean"]
-    centred = X is not None and angular_standard(X).center.any()
-    by = _AROUND_MEAN if centred else _BY_METRIC
+    by = _AROUND_MEAN if around_mean else _BY_METRIC
     clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, by)
     return "cosine" if clearer else "euclidean"
 

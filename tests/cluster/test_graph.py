@@ -657,9 +657,10 @@ def test_a_row_of_zeros_is_away_from_the_mean():
 def test_less_is_clear_around_the_mean():
     X, _ = without_zero(np.random.default_rng(0))
     reached = {"euclidean": 0.6, "cosine": 0.62}  # by a fifteenth nearer to .9
-    for rows in (None, abs(X)):
-        assert _graph_choices.clearest_metric(reached, 10, rows) == "euclidean"
-    assert _graph_choices.clearest_metric(reached, 10, X) == "cosine"
+    for rows, metric in ((abs(X), "euclidean"), (X, "cosine")):
+        edges, around_mean = _graph_choices.neighbor_graphs(rows, 3)
+        assert set(edges) == set(reached)
+        assert _graph_choices.clearest_metric(reached, 10, around_mean) == metric
 
 
 def test_new_sparse_rows_have_the_centre_where_they_are_zero():
