@@ -186,6 +186,12 @@ def start_table():
     return benchmarks.start(format="rst") + "\n"
 
 
+def parts_table(folder):
+    """The graph on random parts of data, by resolution."""
+    parts = importlib.import_module(f"{PACKAGE}.benchmarks._parts")
+    return parts.parts_table(sorted(folder.glob("*-resolution.json")), "rst") + "\n"
+
+
 def changelog(text):
     """The Markdown changelog without its title, in reStructuredText."""
     text = re.sub(r"`([^`]+)`", r"``\1``", text.partition("\n")[2])
@@ -217,6 +223,7 @@ def write_pages(app, config):
     write(folder / "reproduction.inc", reproduction_tables())
     write(folder / "start.inc", start_table())
     write(folder / "kinds.inc", kinds_table())
+    write(folder / "parts.inc", parts_table(Path(app.srcdir) / "records" / "parts"))
     changes = Path(app.srcdir).parent / "CHANGELOG.md"
     write(folder / "changelog.inc", changelog(changes.read_text(encoding="utf-8")))
 

@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: list, run, table, compare, start, best, restarts, gpu."""
+"""Command line: list, run, table, compare, start, best, restarts, parts, gpu."""
 
 import argparse
 import ast
@@ -14,6 +14,7 @@ from sklearn_deepcluster.benchmarks import (
     table,
 )
 from sklearn_deepcluster.benchmarks._data import SOURCES
+from sklearn_deepcluster.benchmarks._parts import parts_table, run_parts
 from sklearn_deepcluster.benchmarks._run import chosen
 from sklearn_deepcluster.benchmarks.recipes import all_recipes
 
@@ -88,6 +89,14 @@ def _parser():
     command = commands.add_parser("restarts", help="how the restart score ranks the seeds")
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.set_defaults(command=_restarts)
+    _add_out(command)
+
+    command = commands.add_parser("parts", help="a parameter of the graph on random parts of data")
+    command.add_argument("datasets", metavar="DATASET[,DATASET...]", type=lambda s: s.split(","))
+    command.add_argument("vary", metavar="NAME=VALUE[,VALUE...]", type=_values)
+    command.add_argument("--parts", type=int, default=30, help="number of parts (%(default)s)")
+    command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
+    command.set_defaults(command=_parts)
     _add_out(command)
 
     command = commands.add_parser("gpu", help="what a GPU makes of this package, part by part")
@@ -184,6 +193,18 @@ def _compare(args, parser):
 def _start(args, parser):
     _check_known(args, parser)
     print(start(args.methods, args.datasets, args.out, args.format, score=args.score))
+
+
+def _parts(args, parser):
+    paths = []
+    for dataset in args.datasets:
+        try:
+            paths.append(run_parts(dataset, *args.vary, args.parts, out=args.out))
+        except ValueError as exc:
+            parser.error(str(exc))
+        except (ConnectionError, FileNotFoundError, NotADirectoryError) as exc:
+            parser.exit(1, f"{exc}\n")  # the loaders say how to obtain the data
+    print(parts_table(paths, args.format))
 
 
 def _gpu(args, parser):

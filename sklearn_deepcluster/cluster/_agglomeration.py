@@ -13,7 +13,7 @@ from sklearn_deepcluster._engine import TOO_LARGE, Standard, dense_rows
 from sklearn_deepcluster._engine._standard import BACKGROUND_SHARE
 from sklearn_deepcluster._input import distinct_entries
 from sklearn_deepcluster.cluster._merger import Merger
-from sklearn_deepcluster.cluster._moves import improve_modularity
+from sklearn_deepcluster.cluster._moves import improve_modularity, shared_edges
 
 # Weights of the nearest neighbours must not vanish: the width of the kernel is doubled until the
 # farthest of them is above this.
@@ -47,14 +47,34 @@ def edges_of(X, neighbors, sigma_scale, n_clusters):
     return Edges(graph, width, _leaves(X, neighbors, distances, n_clusters))
 
 
-def merged(X, edges, n_clusters, linkage, resolution=1.0):
-    """The merger with so many clusters left, and how many the edges alone have led to."""
-    graph = edges.graph if linkage == "modularity" else edges.graph.maximum(edges.graph.T)
+def merged(X, edges, n_clusters, linkage):
+    """The merger by walks with so many clusters left, and how many the edges alone have led to."""
+    graph = edges.graph.maximum(edges.graph.T)
     merger = Merger(graph, edges.leaves, STEP_WEIGHT[linkage])
-    if linkage == "modularity":
-        merger.merge_until(FINE_PER_CLUSTER * n_clusters)
-        merger.prefer_modularity(resolution)
     return merger, merge_down(merger, X, n_clusters)
+
+
+def by_modularity(X, edges, n_clusters, resolutions=(1.0,)):
+    """Clusters of sorted rows by modularity of each resolution.
+
+    Returns
+    -------
+    partitions : list of ndarray of shape (n,)
+    shared : csr_array of shape (n, n)
+        The edges, see :func:`~sklearn_deepcluster.cluster._moves.shared_edges`.
+    n_pieces : int
+        How many clusters the edges alone have led to.
+    """
+    fine = Merger(edges.graph, edges.leaves, STEP_WEIGHT["modularity"])
+    fine.merge_until(FINE_PER_CLUSTER * n_clusters)
+    shared, partitions = shared_edges(fine.flow), []
+    for resolution in resolutions:
+        merger = fine.copy()
+        merger.prefer_modularity(resolution)
+        n_pieces = merge_down(merger, X, n_clusters)
+        labels = np.unique(merger.labels, return_inverse=True)[1]
+        partitions.append(improve_modularity(shared, labels, resolution))
+    return partitions, shared, n_pieces
 
 
 def merge_down(merger, X, n_clusters):
@@ -64,12 +84,6 @@ def merge_down(merger, X, n_clusters):
     if n_pieces > n_clusters:
         _join_pieces(merger, X, n_clusters)
     return n_pieces
-
-
-def regrouped(merger, resolution=1.0):
-    """Labels after single rows have changed sides."""
-    labels = np.unique(merger.labels, return_inverse=True)[1]
-    return improve_modularity(merger.flow, labels, resolution)
 
 
 def unsigned_zeros(X):

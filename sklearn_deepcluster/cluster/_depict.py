@@ -61,11 +61,11 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         hold in the clustering phase; ``hidden_weight=0`` is the paper's RdA, 0.1 its MdA.
 
     init : {"auto", "ac-mod", "ac-gdl", "ac-pic", "k-means"}, array-like or clusterer
-        Initial clustering of the embedding: ``GraphAgglomerative`` by modularity ("auto": or that
-        of X itself, where that is nearer by a third to the largest modularity there can be, and X
-        has at most 32 MB as float32), degree linkage or path integral, k-means with 20 starts,
-        centres of shape (n_clusters, n_components), or a clusterer, which is cloned and given
-        `n_clusters`, and a seed if it has none.
+        Initial clustering of the embedding: ``GraphAgglomerative`` by modularity, degree linkage or
+        path integral, k-means with 20 starts, centres of shape (n_clusters, n_components), or a
+        clusterer, which is cloned and given `n_clusters`, and a seed if it has none. "auto" is by
+        modularity, or those clusters of X itself, where X has at most 32 MB as float32 and the
+        modularity of these, summed over the graphs of both, is larger by a fortieth.
 
     lam : float
         Weight of the reconstruction error (in units of the scale) relative to the cross-entropy. 0,

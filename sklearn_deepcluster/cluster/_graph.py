@@ -44,16 +44,20 @@ from sklearn_deepcluster.cluster._agglomeration import (
     BLOCK_VALUES,
     STEP_WEIGHT,
     angular_standard,
+    by_modularity,
     canonical_order,
     distances_to_neighbors,
     edges_of,
     merged,
-    regrouped,
     rows_of,
     unsigned_zeros,
     weights_of,
 )
-from sklearn_deepcluster.cluster._graph_choices import choose_metric, choose_neighbors
+from sklearn_deepcluster.cluster._graph_choices import (
+    choose_metric,
+    choose_neighbors,
+    choose_resolution,
+)
 from sklearn_deepcluster.cluster._moves import modularity, shared_edges
 from sklearn_deepcluster.cluster._neighbors import (
     check_algorithm,
@@ -107,11 +111,12 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         cosine is nearer to the largest that so many clusters can have: by a tenth, or by .06 where
         the mean is subtracted.
 
-    resolution : float, default=1.0
-        Of linkage "modularity": what is expected by chance counts so many times [5]_. With less
-        than 1 clusters may differ more in size, as they do in 0.7 where some have ten times as
-        many samples as others; of clusters of similar size 1 finds more. Far below single remote
-        samples are left as clusters. The choices of "auto" are made at 1.
+    resolution : float or "auto", default="auto"
+        Of linkage "modularity": what is expected by chance counts so many times [5]_. At 1 a large
+        cluster is rather parted than a small one left alone; with less clusters may differ more
+        in size, and far below 1 single remote samples are left as clusters. "auto" is 1, or 0.5
+        where the partition at 0.5 has a normalised cut [6]_ of less than .8 of that at 1. Metric
+        and neighbours are chosen at 1.
 
     sigma_scale : float, default=1.0
         Width of the weights ``exp(-d ** 2 / s)``: s is `sigma_scale` times the mean squared
@@ -140,6 +145,9 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
     metric_ : {"euclidean", "cosine"}
         How samples were compared.
+
+    resolution_ : float
+        That of linkage "modularity"; 1 for the others.
 
     modularity_ : float
         Of the clusters, at resolution 1: the share of the edges that is inside them, less that
@@ -207,7 +215,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         "n_neighbors": [*POSITIVE_INT, StrOptions({"auto"})],
         "linkage": [StrOptions(set(STEP_WEIGHT))],
         "metric": [StrOptions({"auto", "euclidean", "cosine"})],
-        "resolution": [Interval(numbers.Real, 0, None, closed="neither")],
+        "resolution": [Interval(numbers.Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "sigma_scale": [Interval(numbers.Real, 0, None, closed="neither")],
         "algorithm": [StrOptions({"auto", "exact", "approximate"})],
         "n_jobs": [numbers.Integral, None],
@@ -220,7 +228,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         n_neighbors="auto",
         linkage="modularity",
         metric="auto",
-        resolution=1.0,
+        resolution="auto",
         sigma_scale=1.0,
         algorithm="auto",
         n_jobs=None,
@@ -280,7 +288,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         n_neighbors = min(n_neighbors, max(1, n - 1))
         search = search_in(X, n_neighbors, self.n_jobs)
         learned = {"labels": np.zeros(n, dtype=np.int64), "n_leaves_": 1}
-        learned |= {"kernel_width_": 0.0, "modularity_": 0.0}
+        learned |= {"kernel_width_": 0.0, "resolution_": 1.0, "modularity_": 0.0}
         if n > 1:
             neighbors = nearest_neighbors(search, X, self.algorithm)
             learned = self._agglomerate(X, neighbors)
@@ -313,7 +321,17 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     def _agglomerate(self, X, neighbors):
         """What is learned of the sorted rows; the labels are any numbers."""
         edges = edges_of(X, neighbors, self.sigma_scale, self.n_clusters)
-        merger, n_pieces = merged(X, edges, self.n_clusters, self.linkage, self.resolution)
+        resolution = self.resolution
+        if self.linkage != "modularity":
+            merger, n_pieces = merged(X, edges, self.n_clusters, self.linkage)
+            labels, shared, resolution = merger.labels, shared_edges(merger.flow), 1.0
+            self._check_for_giant(X, edges, labels)
+        elif resolution == "auto":
+            found = choose_resolution(X, edges, self.n_clusters)
+            resolution, labels, shared, n_pieces = found
+        else:
+            found = by_modularity(X, edges, self.n_clusters, (resolution,))
+            (labels,), shared, n_pieces = found
         if n_pieces > self.n_clusters:
             warn_user(
                 f"The graph of neighbours falls into {n_pieces} pieces, more than "
@@ -321,23 +339,21 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
                 "n_neighbors connects more.",
                 ConvergenceWarning,
             )
-        labels = merger.labels
-        if self.linkage == "modularity":
-            labels = regrouped(merger, self.resolution)
-        else:
-            self._check_for_giant(X, edges, labels)
-        n_leaves = int(edges.leaves.max()) + 1
-        reached = modularity(shared_edges(merger.flow), labels)
-        learned = {"kernel_width_": edges.width, "n_leaves_": n_leaves, "modularity_": reached}
-        return {"labels": labels, **learned}
+        return {
+            "labels": labels,
+            "kernel_width_": edges.width,
+            "n_leaves_": int(edges.leaves.max()) + 1,
+            "resolution_": float(resolution),
+            "modularity_": modularity(shared, labels),
+        }
 
     def _check_for_giant(self, X, edges, labels):
         """Warn where most rows are in one cluster, and modularity has no such one."""
         largest = _largest_share(labels)
         if largest <= _GIANT_SHARE or self.n_clusters == 1:
             return
-        merger, _ = merged(X, edges, self.n_clusters, "modularity")
-        other = _largest_share(regrouped(merger))
+        (modular,), _, _ = by_modularity(X, edges, self.n_clusters)
+        other = _largest_share(modular)
         if other <= _GIANT_SHARE:
             name = {"degree": "ac-gdl", "path_integral": "ac-pic"}[self.linkage]
             warn_user(

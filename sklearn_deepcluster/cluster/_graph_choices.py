@@ -6,14 +6,13 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn_deepcluster._engine import Standard
 from sklearn_deepcluster.cluster._agglomeration import (
     angular_standard,
+    by_modularity,
     canonical_order,
     edges_of,
-    merged,
-    regrouped,
     rows_of,
     unsigned_zeros,
 )
-from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges, shared_edges
+from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges, normalized_cut
 from sklearn_deepcluster.cluster._neighbors import FEW_FEATURES, exact_neighbors, search_in
 
 # "auto" neighbours: an eighth of the rows of a cluster of average size, within these bounds.
@@ -28,9 +27,13 @@ N_PARTS, _PART, _STEADIER, _AS_CLEAR = 6, 2 / 3, 2 / 3, 0.96
 _STEADY = 0.02
 
 # The metric is chosen by so many rows. A partition is clearer than another where it leaves less of
-# the largest modularity that so many clusters can have: by another metric a tenth less, or .06
-# where angles are those around the mean; in another space a third.
-_METRIC_ROWS, _BY_METRIC, _AROUND_MEAN, _IN_SPACE = 4_000, 0.9, 0.94, 2 / 3
+# the largest modularity that so many clusters can have: a tenth less, or .06 where angles are those
+# around the mean.
+_METRIC_ROWS, _BY_METRIC, _AROUND_MEAN = 4_000, 0.9, 0.94
+
+# Where clusters differ in size: the resolution that is tried beside 1, and taken where its
+# normalised cut is less than this share.
+_UNEQUAL, _LESS_CUT = 0.5, 0.8
 
 
 def count_neighbors(n, n_clusters):
@@ -94,8 +97,36 @@ def _neighbors(X, count):
 def _partition(X, neighbors, n_clusters):
     """Labels of sorted rows by modularity, and the edges of the graph."""
     edges = edges_of(X, neighbors, 1.0, n_clusters)
-    merger, _ = merged(X, edges, n_clusters, "modularity")
-    return regrouped(merger), shared_edges(merger.flow)
+    (labels,), shared, _ = by_modularity(X, edges, n_clusters)
+    return labels, shared
+
+
+def choose_resolution(X, edges, n_clusters):
+    """Clusters by modularity, of half the resolution where a clearly smaller cut parts them.
+
+    Modularity likes clusters of one size: rather than leave a small one alone it parts a large one
+    right through. The normalised cut tells, in which a cluster of any size counts alike.
+
+    Parameters
+    ----------
+    X : float32 ndarray or csr_array of shape (n, d)
+        In canonical order.
+    edges : Edges
+    n_clusters : int
+
+    Returns
+    -------
+    resolution : float
+    labels : ndarray of shape (n,)
+    shared : csr_array of shape (n, n)
+    n_pieces : int
+        As :func:`~sklearn_deepcluster.cluster._agglomeration.by_modularity` has them.
+    """
+    resolutions = (1.0, _UNEQUAL) if n_clusters > 1 else (1.0,)
+    partitions, shared, n_pieces = by_modularity(X, edges, n_clusters, resolutions)
+    cuts = [normalized_cut(shared, labels) for labels in partitions]
+    chosen = len(cuts) - 1 if cuts[-1] < _LESS_CUT * cuts[0] else 0
+    return resolutions[chosen], partitions[chosen], shared, n_pieces
 
 
 def choose_metric(X, standard, n_clusters):
@@ -154,11 +185,6 @@ def clearest_metric(reached, n_clusters, around_mean=False):
     """
     cosine, euclidean = reached.get("cosine"), reached["euclidean"]
     by = _AROUND_MEAN if around_mean else _BY_METRIC
-    clearer = cosine is not None and is_clearer(cosine, euclidean, n_clusters, by)
-    return "cosine" if clearer else "euclidean"
-
-
-def is_clearer(modularity, other, n_clusters, by=_IN_SPACE):
-    """Whether a partition leaves less of the largest modularity than another, by this factor."""
     most = 1 - 1 / n_clusters
-    return most - modularity < by * (most - other)
+    clearer = cosine is not None and most - cosine < by * (most - euclidean)
+    return "cosine" if clearer else "euclidean"

@@ -1,5 +1,6 @@
 """Clusters of a neighbour graph that merge pair by pair; see ``_graph.py`` for the method."""
 
+import copy
 import heapq
 
 import numpy as np
@@ -81,6 +82,16 @@ class Merger:
         """Number of each cluster, ascending -> its rows, ndarray of int."""
         alive = np.flatnonzero(self._alive[: len(self._members)])
         return {int(number): self._members[number] for number in alive}
+
+    def copy(self):
+        """A merger that goes on from here by itself."""
+        other = copy.copy(self)
+        for name in ("labels", "_inner_out", "_inner_in", "_visits", "_alive", "_sizes"):
+            setattr(other, name, getattr(self, name).copy())
+        for name in ("_members", "_leaving", "_entering", "_strengths"):
+            setattr(other, name, getattr(self, name).copy())
+        other._rows = other._heap = None  # found again by the first merge
+        return other
 
     def merge_until(self, n_clusters):
         """Merge the most attracted pairs until so many clusters are left, or none attract."""

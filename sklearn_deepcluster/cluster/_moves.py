@@ -11,7 +11,7 @@ _MAX_SWEEPS = 50
 _LEAST_GAIN = 1e-12
 
 
-def improve_modularity(flow, labels, resolution=1.0):
+def improve_modularity(shared, labels, resolution=1.0):
     """Move rows to the cluster of their neighbours that gains the most modularity.
 
     What a hierarchy has joined it cannot take back; single rows can still change sides, as in the
@@ -20,8 +20,8 @@ def improve_modularity(flow, labels, resolution=1.0):
 
     Parameters
     ----------
-    flow : csr_array of shape (n, n)
-        With each row to itself, and rows of sum 1.
+    shared : csr_array of shape (n, n)
+        Symmetric, of sum 1.
     labels : ndarray of shape (n,), int
         Clusters to start from, numbered 0 .. k - 1.
     resolution : float, default=1.0
@@ -32,8 +32,7 @@ def improve_modularity(flow, labels, resolution=1.0):
     labels : ndarray of shape (n,), int
         Those of the sweep after which modularity was largest.
     """
-    n = flow.shape[0]
-    shared = shared_edges(flow)
+    n = shared.shape[0]
     strengths = shared.sum(axis=1)
     alone = shared.diagonal()
     labels = labels.copy()
@@ -64,6 +63,22 @@ def neighbor_edges(X, n_neighbors):
 def shared_edges(flow):
     """The flow of each pair of rows, both ways, as a share of all: symmetric, of sum 1."""
     return ((flow + flow.T) / (2 * flow.shape[0])).tocsr()
+
+
+def normalized_cut(shared, labels):
+    """Sum over the clusters of the share of their edges that lead elsewhere (Shi, Malik, 2000).
+
+    Parameters
+    ----------
+    shared : csr_array of shape (n, n)
+        Symmetric, of sum 1.
+    labels : ndarray of shape (n,), int
+        Numbered 0 .. k - 1, none empty.
+    """
+    edges = shared.tocoo()
+    crossing = labels[edges.row] != labels[edges.col]
+    left = np.bincount(labels[edges.row], edges.data * crossing)
+    return float((left / np.bincount(labels, shared.sum(axis=1))).sum())
 
 
 def modularity(shared, labels, resolution=1.0):

@@ -13,9 +13,9 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import has_fit_parameter
 from torch import nn
 
-from sklearn_deepcluster._engine import Callback, Tasks, generator, in_rounds
+from sklearn_deepcluster._engine import Callback, Standard, Tasks, generator, in_rounds
+from sklearn_deepcluster.cluster._agglomeration import rows_of
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
-from sklearn_deepcluster.cluster._graph_choices import is_clearer
 from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
 from sklearn_deepcluster.cluster._neighbors import has_approximate_search
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
@@ -26,6 +26,9 @@ KMEANS_STARTS = 20
 # Starts of k-means whose inertia is above the least by no more than this share are told apart by
 # how modular they are on a graph of so many neighbours, by so many rows at most.
 _NEAR_LEAST, _TOLD_BY, _TOLD_ROWS = 0.01, 10, 4_000
+# Clusters of the rows are taken where their modularity, summed over the graphs of embedding and
+# rows, is so many times that of the embedding's.
+_CLEARER = 1.025
 # Least variance within clusters: absolute, and relative to that of all rows.
 MIN_VARIANCE = 1e-6
 MIN_SHARE = 1e-3
@@ -56,7 +59,7 @@ class Start:
     ----------
     init : str, array-like of shape (n_clusters, e) or clusterer
         "k-means" is :func:`best_kmeans`; those with "ac-" are `GraphAgglomerative`, and "auto" is
-        it by modularity, of the embedding or, where that is clearly more modular, of the rows;
+        it by modularity, of the embedding or, where those are clearer, of the rows;
         "k-means++" and "random" are rows of z, in equal clusters only where there are too few
         distinct ones.
     n_clusters : int
@@ -158,13 +161,23 @@ class Start:
         return torch.from_numpy(labels), torch.from_numpy(centers)
 
     def _clearer(self, z):
-        """Clusters of the embedding, or those of the rows themselves where they are clearer."""
+        """Clusters of the embedding, or those of the rows themselves where they are clearer.
+
+        Both are judged on both graphs: an embedding that has learned little has clusters of its
+        own, of which the rows know nothing.
+        """
         embedded = GraphAgglomerative(self.n_clusters).fit(z)
         if self.raw_rows is None:
             return embedded.labels_
-        raw = GraphAgglomerative(self.n_clusters).fit(self.raw_rows().numpy())
-        clearer = is_clearer(raw.modularity_, embedded.modularity_, self.n_clusters)
-        return (raw if clearer else embedded).labels_
+        rows = self.raw_rows().numpy()
+        raw = GraphAgglomerative(self.n_clusters).fit(rows)
+        told = _told_rows(len(z), np.random.RandomState(self.seed))
+        graphs = [_told_edges(embedded, z[told]), _told_edges(raw, rows[told])]
+        of_embedded, of_raw = (
+            sum(modularity(edges, found.labels_[told]) for edges in graphs)
+            for found in (embedded, raw)
+        )
+        return (raw if of_raw > _CLEARER * of_embedded else embedded).labels_
 
     def _by_clusterer(self, init, z):
         clusterer = clone(init)
@@ -217,13 +230,22 @@ def best_kmeans(z, n_clusters, seed, weight=None):
         runs.append(run)
     runs.sort(key=lambda run: run.inertia_)
     near = [run for run in runs if run.inertia_ <= (1 + _NEAR_LEAST) * runs[0].inertia_]
-    n = z.shape[0]
-    n_told = min(n, _TOLD_ROWS)
-    if len(near) == 1 or n_clusters == 1 or n_told <= n_clusters:
+    told = _told_rows(z.shape[0], random)
+    if len(near) == 1 or n_clusters == 1 or len(told) <= n_clusters:
         return runs[0]
-    told = np.sort(random.permutation(n)[:n_told])
-    edges = neighbor_edges(z[told], min(_TOLD_BY, n_told - 1))
+    edges = neighbor_edges(z[told], min(_TOLD_BY, len(told) - 1))
     return max(near, key=lambda run: modularity(edges, run.labels_[told]))
+
+
+def _told_rows(n, random):
+    """Of n rows some, in ascending order, by whose graph partitions are told apart."""
+    return np.sort(random.permutation(n)[:_TOLD_ROWS])
+
+
+def _told_edges(clusterer, X):
+    """Edges of neighbours among some rows, compared as a fitted graph has compared all."""
+    rows = rows_of(X, Standard(clusterer.center_, clusterer.scale_), clusterer.metric_)
+    return neighbor_edges(rows, min(clusterer.n_neighbors_, len(rows) - 1))
 
 
 def _is_clusterer(init):

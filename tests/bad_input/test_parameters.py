@@ -125,7 +125,7 @@ BAD_CLUSTERING = {
     "normalize": ["yes", None],
     "start": ["random", None],
     "sigma": [0, -1.0, "mean", None, np.nan],
-    "resolution": [0, -0.5, "auto", None],
+    "resolution": [0, -0.5, "low", None],
     "sigma_scale": [0, -1.0, "median", None],
     "bandwidth": ["median", None, 1.0],
     "patience": [0, -1, 1.5, "auto"],

@@ -118,7 +118,7 @@ def agglomerate_by_loops(X, n_clusters, n_neighbors, linkage, resolution=1.0):
 @pytest.mark.parametrize("seed", range(6))
 def test_equals_plain_loops(linkage, resolution, seed, monkeypatch):
     monkeypatch.setattr(_agglomeration, "FINE_PER_CLUSTER", 3)  # both stages of "modularity"
-    monkeypatch.setattr(_agglomeration, "improve_modularity", lambda flow, labels, _: labels)
+    monkeypatch.setattr(_agglomeration, "improve_modularity", lambda shared, labels, _: labels)
     X = np.random.default_rng(seed).normal(size=(70, 3)).astype(np.float32)
     model = GraphAgglomerative(4, n_neighbors=6, linkage=linkage, resolution=resolution).fit(X)
     expected = agglomerate_by_loops(X.astype(float), 4, 6, linkage, resolution)
@@ -394,14 +394,14 @@ def test_moves_gain_modularity_and_lose_no_cluster(seed, resolution):
     P, _ = transition_matrix(X, 6, both_ways=False)
     labels = np.random.default_rng(seed).integers(5, size=90)
     labels[:5] = np.arange(5)
-    moved = _moves.improve_modularity(scipy.sparse.csr_array(P), labels, resolution)
+    shared = _moves.shared_edges(scipy.sparse.csr_array(P))
+    moved = _moves.improve_modularity(shared, labels, resolution)
 
     def of(labels):
         return modularity(P, [np.flatnonzero(labels == c) for c in range(5)], resolution)
 
     assert of(moved) > of(labels) + 0.2
     assert len(np.unique(moved)) == 5
-    shared = _moves.shared_edges(scipy.sparse.csr_array(P))
     assert _moves.modularity(shared, moved, resolution) == pytest.approx(of(moved))
     for i in range(90):  # no single row would gain
         for c in {int(moved[j]) for j in np.flatnonzero(P[i] + P[:, i])}:
@@ -416,7 +416,8 @@ def test_a_row_that_was_merged_too_early_comes_back():
     labels = np.repeat([0, 1], 6)
     wrong = labels.copy()
     wrong[[2, 9]] = [1, 0]
-    np.testing.assert_array_equal(_moves.improve_modularity(P, wrong), labels)
+    shared = _moves.shared_edges(P)
+    np.testing.assert_array_equal(_moves.improve_modularity(shared, wrong), labels)
 
 
 # -- data of every kind --------------------------------------------------------------------------
@@ -684,3 +685,48 @@ def test_sparse_rows_are_searched_exactly_however_many(monkeypatch):
     monkeypatch.setattr(_neighbors, "SLOW_ROWS", 40)
     with pytest.warns(UserWarning, match="50 rows are searched exactly.*TruncatedSVD"):
         assert not _neighbors.is_approximate(scipy.sparse.csr_array(X), "auto")
+
+
+# -- clusters of unequal size --------------------------------------------------------------------
+
+
+def cut_by_loops(P, labels):
+    """Normalised cut: of the flow at each cluster the share that crosses its border."""
+    total = 0.0
+    for c in np.unique(labels):
+        inside, outside = labels == c, labels != c
+        crossing = P[np.ix_(inside, outside)].sum() + P[np.ix_(outside, inside)].sum()
+        total += crossing / (P[inside].sum() + P[:, inside].sum())
+    return total
+
+
+def uneven_blobs(seed, sizes):
+    return make_blobs(sizes, n_features=8, cluster_std=3.0, random_state=seed)
+
+
+@pytest.mark.parametrize(("seed", "sizes"), [(0, (500, 100)), (1, (500, 100)), (0, (400, 200, 50))])
+def test_a_small_cluster_is_not_traded_for_half_of_a_large_one(seed, sizes):
+    X, y = uneven_blobs(seed, sizes)
+    model = GraphAgglomerative(len(sizes)).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.97
+    at_one = GraphAgglomerative(len(sizes), resolution=1.0).fit(X)
+    if model.resolution_ == 1:
+        np.testing.assert_array_equal(model.labels_, at_one.labels_)
+    else:
+        assert adjusted_rand_score(y, at_one.labels_) < 0.9
+
+
+def test_resolution_auto_is_one_of_two_and_the_one_with_the_smaller_cut():
+    lower = []
+    for seed in range(6):
+        sizes = (300, 60) if seed % 2 else (150, 150, 150)
+        X, _ = uneven_blobs(seed, sizes)
+        model = GraphAgglomerative(len(sizes)).fit(X)
+        tried = {r: GraphAgglomerative(len(sizes), resolution=r).fit(X) for r in (1.0, 0.5)}
+        P, _ = transition_matrix(X, model.n_neighbors_, both_ways=False)
+        cuts = {r: cut_by_loops(P, m.labels_) for r, m in tried.items()}
+        expected = 0.5 if cuts[0.5] < 0.8 * cuts[1.0] else 1.0
+        assert model.resolution_ == expected
+        np.testing.assert_array_equal(model.labels_, tried[expected].labels_)
+        lower.append(expected)
+    assert {*lower} == {0.5, 1.0}

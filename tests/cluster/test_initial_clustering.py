@@ -65,6 +65,19 @@ def test_auto_takes_the_clearer_of_embedding_and_data():
     assert agreement(noise, None) < 0.3
 
 
+def test_auto_is_not_taken_in_by_clusters_that_the_rows_know_nothing_of():
+    """The embedding has two groupings, each as modular as can be; the rows have one."""
+    random = np.random.default_rng(0)
+    known, own = random.integers(3, size=(2, 450))
+    X = 8.0 * np.eye(3)[known] + random.normal(size=(450, 3))
+    z = np.hstack([5.0 * np.eye(3)[known], 9.0 * np.eye(3)[own]]) + random.normal(size=(450, 6))
+    z, X = torch.from_numpy(z.astype(np.float32)), torch.from_numpy(X.astype(np.float32))
+    alone, _ = Start("auto", 3).clusters(z)
+    assert adjusted_rand_score(own, alone) > 0.95
+    labels, _ = Start("auto", 3, raw_rows=lambda: X).clusters(z)
+    assert adjusted_rand_score(known, labels) > 0.95
+
+
 def test_auto_looks_at_small_data_alone(frozen, blobs, monkeypatch):
     looked = []
     raw_rows = Task.raw_rows

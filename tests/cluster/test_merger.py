@@ -36,6 +36,25 @@ def test_periods_give_what_one_go_gives(graph, z, modularity):
     assert grouping(mergers[0].labels) == grouping(mergers[1].labels)
 
 
+@pytest.mark.parametrize("z", [0.0, 0.01])
+def test_a_copy_goes_on_by_itself(graph, z):
+    """Either may merge first, and by another rule."""
+    merger, alone = (Merger(graph, np.arange(120) // 2, z) for _ in range(2))
+    for m in (merger, alone):
+        m.merge_until(30)
+    copies = [merger.copy(), merger.copy()]
+    before = merger.labels.copy()
+    copies[0].prefer_modularity(0.5)
+    for m in (*copies, alone):
+        m.merge_until(4)
+    np.testing.assert_array_equal(merger.labels, before)
+    assert merger.n_clusters == 30 == len(merger.members())
+    assert grouping(copies[1].labels) == grouping(alone.labels)
+    assert grouping(copies[0].labels) != grouping(alone.labels)
+    merger.merge_until(4)
+    assert grouping(merger.labels) == grouping(alone.labels)
+
+
 def test_labels_may_be_any_numbers(graph):
     labels = np.arange(120) % 30
     first, other = Merger(graph, labels), Merger(graph, 7 * labels - 50)
