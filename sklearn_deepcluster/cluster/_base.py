@@ -107,10 +107,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
     drift_tol : float or None
         At the end go back to where the modularity of the labels on the graph of nearest neighbours
         of X (of 2,000 samples at most, see ``GraphAgglomerative``) was largest, if it has fallen by
-        more than this fraction since: the method was then destroying what it was given. The start
-        counts until an epoch is within that fraction of it. After five epochs in a row that are
-        lower it is the end. ``history_["modularity"]`` is the curve. None leaves the method to
-        itself, as published.
+        more than this fraction since, or their normalised cut has risen by more than 15 times this
+        fraction and this fraction of one cluster: the method was then destroying what it was given.
+        The start counts until an epoch is within that of it. After five such epochs in a row it is
+        the end. ``history_["modularity"]`` is the curve. None leaves the method to itself, as
+        published.
 
     lr : float
         Learning rate of the clustering phase.
@@ -397,6 +398,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 getattr(self, "init", "k-means"),
                 self.n_clusters,
                 start_seed,
+                table=len(samples.sample_shape) == 1,
                 weight=samples.weight,
                 tasks=tasks,
             ),

@@ -64,8 +64,9 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         Initial clustering of the embedding: ``GraphAgglomerative`` by modularity, degree linkage or
         path integral, k-means with 20 starts, centres of shape (n_clusters, n_components), or a
         clusterer, which is cloned and given `n_clusters`, and a seed if it has none. "auto" is by
-        modularity, or those clusters of X itself, where X has at most 32 MB as float32 and the
-        modularity of these, summed over the graphs of both, is larger by a fortieth.
+        modularity, of the embedding of images and of flat rows themselves; of the other of the two
+        where the modularity of those clusters, summed over the graphs of both, is larger by a
+        fortieth. Where X has more than 32 MB as float32 it is that of the embedding.
 
     lam : float
         Weight of the reconstruction error (in units of the scale) relative to the cross-entropy. 0,

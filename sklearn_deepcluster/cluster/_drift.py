@@ -3,15 +3,21 @@
 A method that needs no labels cannot tell what its changes are worth by its own loss, which falls
 while a clustering is destroyed as it does while one improves. The modularity of the labels on the
 graph of nearest neighbours of the data knows nothing of the loss, and rises and falls with the
-agreement with the true classes along the training (see the guide, "Never below the start").
+agreement with the true classes along the training (see the guide, "Never below the start"). But it
+likes clusters of one size: of two that differ it gains by what tears the larger one. The normalised
+cut, in which a cluster of any size counts alike, tells that.
 """
 
+import numpy as np
 import torch
 
 from sklearn_deepcluster._engine import Callback, Snapshot, generator
 from sklearn_deepcluster.cluster._graph_choices import clearest_metric, neighbor_graphs
-from sklearn_deepcluster.cluster._moves import modularity
+from sklearn_deepcluster.cluster._moves import modularity, normalized_cut
 
+# The normalised cut may rise by so many times the fraction by which the modularity may fall, and by
+# that fraction of one cluster: where clusters are apart a single row is a large part of it.
+_CUT = 15
 # The training ends when so many epochs in a row were worse than the best by more than is allowed.
 _PATIENCE = 5
 # The graph is that of so many rows, or of as many as are so many bytes, but of so many at least.
@@ -19,7 +25,7 @@ _WATCHED_ROWS, _WATCHED_BYTES, _LEAST_ROWS = 2000, 2**23, 200
 
 
 class DriftWatch(Callback):
-    """Follow the modularity of the labels; where it has fallen, go back to where it was largest.
+    """Follow modularity and cut of the labels; where one is worse, go back to the best epoch.
 
     Parameters
     ----------
@@ -27,9 +33,10 @@ class DriftWatch(Callback):
     assign : callable
         Labels (b,) of embedded rows (b, e) by the objective as it is.
     tol : float
-        By which fraction it may fall.
+        By which fraction the modularity may fall; the normalised cut may rise by 15 times as much.
 
-    A start that was found in such a graph is as modular as can be, and every change would count
+    The best epoch is that of the largest modularity among those to which the cut has not risen. A
+    start that was found in such a graph is as modular as can be, and every change would count
     against it: once an epoch is within `tol` of it, epochs are compared with one another.
     """
 
@@ -49,7 +56,7 @@ class DriftWatch(Callback):
             known = whole is not None and len(whole) == len(self.task.rows)
             data = whole[rows] if known else self.watched_.described_rows()
             self.edges_ = _clearest_graph(data.numpy(), self._labels(), self.task.start.n_clusters)
-            self.best_ = self.now_ = self._modularity()
+            self.best_ = self.now_ = self._judge()
             self.drifted_ = self.epoch_ = 0
             self.snapshot_ = Snapshot(net.module_, net.criterion_)
 
@@ -58,27 +65,32 @@ class DriftWatch(Callback):
         z = self.watched_.embed(self.task.trainer.device)
         return self.assign(z).cpu().numpy()
 
-    def _modularity(self):
-        return modularity(self.edges_, self._labels())
+    def _judge(self):
+        """Modularity and normalised cut of the labels as they are; lost clusters are all cut."""
+        found, labels = np.unique(self._labels(), return_inverse=True)
+        n_lost = self.task.start.n_clusters - len(found)
+        return modularity(self.edges_, labels), normalized_cut(self.edges_, labels) + n_lost
 
     def on_epoch_end(self, net, **kwargs):
-        self.now_ = self._modularity()
-        net.history.record("modularity", self.now_)
-        near_start = self.epoch_ == 0 and not self._drifted()
-        if near_start or self.now_ >= self.best_:
+        self.now_ = self._judge()
+        net.history.record("modularity", self.now_[0])
+        drifted = self._drifted()
+        self.drifted_ = self.drifted_ + 1 if drifted else 0
+        if not drifted and (self.epoch_ == 0 or self.now_[0] >= self.best_[0]):
             self.best_, self.epoch_ = self.now_, len(net.history)
             self.snapshot_.keep()
-        self.drifted_ = self.drifted_ + 1 if self._drifted() else 0
         net.stop_training |= self.drifted_ >= _PATIENCE
 
     def on_train_end(self, net, **kwargs):
-        self.now_ = self._modularity()  # the method may have gone back itself
+        self.now_ = self._judge()  # the method may have gone back itself
         if self._drifted():
             self.snapshot_.restore()
             net.kept_epoch = self.epoch_
 
     def _drifted(self):
-        return self.best_ - self.now_ > self.tol * abs(self.best_)
+        (most, least_cut), (reached, cut) = self.best_, self.now_
+        falls = most - reached > self.tol * abs(most)
+        return falls or cut - least_cut > self.tol * (1 + _CUT * least_cut)
 
 
 def _watched_rows(task):

@@ -26,8 +26,8 @@ KMEANS_STARTS = 20
 # Starts of k-means whose inertia is above the least by no more than this share are told apart by
 # how modular they are on a graph of so many neighbours, by so many rows at most.
 _NEAR_LEAST, _TOLD_BY, _TOLD_ROWS = 0.01, 10, 4_000
-# Clusters of the rows are taken where their modularity, summed over the graphs of embedding and
-# rows, is so many times that of the embedding's.
+# Clusters of embedding or rows are clearer than the others where their modularity, summed over the
+# graphs of both, is so many times as large.
 _CLEARER = 1.025
 # Least variance within clusters: absolute, and relative to that of all rows.
 MIN_VARIANCE = 1e-6
@@ -59,13 +59,15 @@ class Start:
     ----------
     init : str, array-like of shape (n_clusters, e) or clusterer
         "k-means" is :func:`best_kmeans`; those with "ac-" are `GraphAgglomerative`, and "auto" is
-        it by modularity, of the embedding or, where those are clearer, of the rows;
+        it by modularity, of the embedding or, if those are clearer or it is a table, of the rows;
         "k-means++" and "random" are rows of z, in equal clusters only where there are too few
         distinct ones.
     n_clusters : int
     seed : int
     raw_rows : callable or None
         Returns the rows themselves, Tensor (n, d); None where they are too many.
+    table : bool
+        The rows are no images: theirs are the clusters of "auto" unless the others are clearer.
     labels : int64 Tensor of shape (n,) or None
         The clusters that were found last.
     described : Tensor of shape (n, d) or None
@@ -81,6 +83,7 @@ class Start:
     n_clusters: int
     seed: int = 0
     raw_rows: object = None
+    table: bool = False
     labels: object = None
     described: object = None
     weight: object = None
@@ -164,7 +167,7 @@ class Start:
         """Clusters of the embedding, or those of the rows themselves where they are clearer.
 
         Both are judged on both graphs: an embedding that has learned little has clusters of its
-        own, of which the rows know nothing.
+        own, of which the rows know nothing. That of a table seldom has better ones than the rows.
         """
         embedded = GraphAgglomerative(self.n_clusters).fit(z)
         if self.raw_rows is None:
@@ -173,11 +176,12 @@ class Start:
         raw = GraphAgglomerative(self.n_clusters).fit(rows)
         told = _told_rows(len(z), np.random.RandomState(self.seed))
         graphs = [_told_edges(embedded, z[told]), _told_edges(raw, rows[told])]
-        of_embedded, of_raw = (
+        first, other = (raw, embedded) if self.table else (embedded, raw)
+        of_first, of_other = (
             sum(modularity(edges, found.labels_[told]) for edges in graphs)
-            for found in (embedded, raw)
+            for found in (first, other)
         )
-        return (raw if of_raw > _CLEARER * of_embedded else embedded).labels_
+        return (other if of_other > _CLEARER * of_first else first).labels_
 
     def _by_clusterer(self, init, z):
         clusterer = clone(init)

@@ -21,19 +21,27 @@ def scripted(shares, tol=0.01):
 
     The share is the weight of the module, which is therefore what the watch keeps and restores.
     """
-    rng = np.random.default_rng(0)
     y = torch.arange(300) % 3
-    X = torch.from_numpy(rng.normal(size=(300, 2)) + 9.0 * np.eye(3)[y][:, :2])
+    X = np.random.default_rng(0).normal(size=(300, 2)) + 9.0 * np.eye(3)[y][:, :2]
+
+    def labels(share):
+        return torch.where(torch.arange(300) < round(300 * share), (y + 1) % 3, y)
+
+    return watched(X, labels, shares, tol)
+
+
+def watched(X, labels, states, tol=0.01, n_clusters=3):
+    """A net whose labels are those of these states, epoch by epoch; the first: before."""
+    X = torch.from_numpy(X)
     module = nn.Linear(1, 1)
 
     def assign(z):
-        wrong = torch.arange(300) < round(300 * module.weight.item())
-        return torch.where(wrong, (y + 1) % 3, y)
+        return labels(round(module.weight.item(), 3))
 
     part = SimpleNamespace(embed=lambda device="cpu": X, described_rows=lambda: X)
     task = SimpleNamespace(
         rows=Rows(X.numpy()),
-        start=SimpleNamespace(described=None, n_clusters=3),
+        start=SimpleNamespace(described=None, n_clusters=n_clusters),
         trainer=SimpleNamespace(device=torch.device("cpu")),
         with_rows=lambda rows: part,
         seed=0,
@@ -47,11 +55,11 @@ def scripted(shares, tol=0.01):
     )
     watch = DriftWatch(task, assign, tol)
     watch.on_train_begin(net)
-    nn.init.constant_(module.weight, shares[0])
-    for share in shares[1:]:
+    nn.init.constant_(module.weight, states[0])
+    for state in states[1:]:
         net.history.new_epoch()
         watch.on_epoch_begin(net)
-        nn.init.constant_(module.weight, share)
+        nn.init.constant_(module.weight, state)
         watch.on_epoch_end(net)
         if net.stop_training:
             break
@@ -92,6 +100,33 @@ def test_a_start_that_is_hardly_more_modular_counts_no_more():
 def test_how_much_it_may_fall_is_told():
     assert scripted([0.1, 0.14], tol=0.5)[1] == 0.14
     assert scripted([0.1, 0.14], tol=0.01)[1] == 0.1
+
+
+def uneven(state):
+    """Labels of a small group of rows and a large one: 0 of all as one, 1 right, 2 halves."""
+    if state == 2:
+        return (torch.arange(300) < 150).long()
+    return (torch.arange(300) < 50).long() * int(state)
+
+
+def test_a_large_cluster_that_is_torn_to_leave_a_small_one_is_drift(monkeypatch):
+    """The modularity rises by it, as it likes clusters of one size."""
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    X[:50, 0] += 30.0
+    X[50:] = X[50:][np.argsort(X[50:, 0])[::-1]]
+    net, state = watched(X, uneven, [1, 2, 2], n_clusters=2)
+    seen = net.history[:, "modularity"]
+    assert state == 1 and net.kept_epoch == 0 and len(seen) == 2
+    monkeypatch.setattr(_drift, "_CUT", np.inf)
+    assert watched(X, uneven, [1, 2, 2], n_clusters=2)[1] == 2
+
+
+def test_a_lost_cluster_is_cut_as_much_as_can_be():
+    """So what finds it again is no drift, and what loses it is."""
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    X[:50, 0] += 30.0
+    assert watched(X, uneven, [0, 1, 1], n_clusters=2)[1] == 1
+    assert watched(X, uneven, [1, 0, 0], n_clusters=2)[1] == 1
 
 
 class Wreck(Callback):

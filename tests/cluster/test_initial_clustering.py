@@ -9,7 +9,7 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from sklearn_deepcluster import DEC, DEKM, IDEC
+from sklearn_deepcluster import DEC, DEKM, IDEC, GraphAgglomerative
 from sklearn_deepcluster.cluster import _base, _start
 from sklearn_deepcluster.cluster._base import _try_run
 from sklearn_deepcluster.cluster._start import Start, cluster_means
@@ -76,6 +76,18 @@ def test_auto_is_not_taken_in_by_clusters_that_the_rows_know_nothing_of():
     assert adjusted_rand_score(own, alone) > 0.95
     labels, _ = Start("auto", 3, raw_rows=lambda: X).clusters(z)
     assert adjusted_rand_score(known, labels) > 0.95
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_of_clusters_that_are_alike_a_table_has_its_own(table):
+    X, y = make_blobs(200, centers=3, n_features=4, cluster_std=2.5, random_state=0)
+    random = np.random.default_rng(0)
+    raw = torch.from_numpy(X.astype(np.float32))
+    z = torch.from_numpy((X + 0.8 * random.normal(size=X.shape)).astype(np.float32))
+    own, embedded = (GraphAgglomerative(3).fit_predict(data) for data in (raw, z))
+    assert 0.8 < adjusted_rand_score(own, embedded) < 1
+    labels, _ = Start("auto", 3, raw_rows=lambda: raw, table=table).clusters(z)
+    assert adjusted_rand_score(labels, own if table else embedded) == 1
 
 
 def test_auto_looks_at_small_data_alone(frozen, blobs, monkeypatch):
