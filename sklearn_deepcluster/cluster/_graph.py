@@ -352,8 +352,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         largest = _largest_share(labels)
         if largest <= _GIANT_SHARE or self.n_clusters == 1:
             return
-        (modular,), _, _ = by_modularity(X, edges, self.n_clusters)
-        other = _largest_share(modular)
+        other = _largest_share(choose_resolution(X, edges, self.n_clusters)[1])
         if other <= _GIANT_SHARE:
             name = {"degree": "ac-gdl", "path_integral": "ac-pic"}[self.linkage]
             warn_user(

@@ -730,3 +730,14 @@ def test_resolution_auto_is_one_of_two_and_the_one_with_the_smaller_cut():
         np.testing.assert_array_equal(model.labels_, tried[expected].labels_)
         lower.append(expected)
     assert {*lower} == {0.5, 1.0}
+
+
+@pytest.mark.parametrize("linkage", ["degree", "path_integral"])
+def test_a_cluster_that_is_large_is_no_giant(linkage):
+    """At resolution 1 modularity has none as large, as it tears it."""
+    X, y = uneven_blobs(0, (500, 100))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = GraphAgglomerative(2, linkage=linkage).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+    assert np.bincount(GraphAgglomerative(2, resolution=1.0).fit(X).labels_).max() < 400
