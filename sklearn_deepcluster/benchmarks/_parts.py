@@ -77,11 +77,13 @@ def run_parts(dataset, name, values, n_parts=30, *, out=None, report=print):
     Raises
     ------
     ValueError
-        If data set, parameter or value is unknown.
+        If data set, parameter or value is unknown, or there are no parts.
     """
     known = [key for key, source in SOURCES.items() if not source.sequences]
     if dataset not in known:
         raise ValueError(f"Unknown data set {dataset!r}; there are {', '.join(known)}.")
+    if n_parts < 1:
+        raise ValueError(f"The number of parts must be at least 1, got {n_parts}.")
     models = [GraphAgglomerative().set_params(**{name: value}) for value in values]
     for model in models:
         model._validate_params()

@@ -66,15 +66,16 @@ def test_the_table_has_means_by_data_set_and_by_kind(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "name", "values", "message"),
+    ("arguments", "message"),
     [
-        ("digit", "n_neighbors", [5], "Unknown data set 'digit'"),
-        ("osu-leaf", "n_neighbors", [5], "Unknown data set 'osu-leaf'"),
-        ("digits", "neighbors", [5], "Invalid parameter 'neighbors'"),
-        ("digits", "n_neighbors", [0], "'n_neighbors' parameter"),
+        (("digit", "n_neighbors", [5]), "Unknown data set 'digit'"),
+        (("osu-leaf", "n_neighbors", [5]), "Unknown data set 'osu-leaf'"),
+        (("digits", "neighbors", [5]), "Invalid parameter 'neighbors'"),
+        (("digits", "n_neighbors", [0]), "'n_neighbors' parameter"),
+        (("digits", "n_neighbors", [5], 0), "number of parts must be at least 1, got 0"),
     ],
 )
-def test_what_is_unknown_is_refused_at_once(dataset, name, values, message, tmp_path):
+def test_what_is_unknown_is_refused_at_once(arguments, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        run_parts(dataset, name, values, out=tmp_path)
+        run_parts(*arguments, out=tmp_path)
     assert not list(tmp_path.iterdir())
