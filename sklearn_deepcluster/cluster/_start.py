@@ -170,7 +170,7 @@ class Start:
         own, of which the rows know nothing. That of a table seldom has better ones than the rows.
         """
         embedded = GraphAgglomerative(self.n_clusters).fit(z)
-        if self.raw_rows is None:
+        if self.raw_rows is None or self.n_clusters == 1:
             return embedded.labels_
         rows = self.raw_rows().numpy()
         raw = GraphAgglomerative(self.n_clusters).fit(rows)

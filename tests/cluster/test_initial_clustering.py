@@ -78,6 +78,14 @@ def test_auto_is_not_taken_in_by_clusters_that_the_rows_know_nothing_of():
     assert adjusted_rand_score(known, labels) > 0.95
 
 
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_one_cluster_of_few_rows_needs_no_choice(n):
+    X = torch.arange(3.0 * n).reshape(n, 3)
+    labels, centers = Start("auto", 1, raw_rows=lambda: X).clusters(X)
+    assert (labels == 0).all()
+    np.testing.assert_allclose(centers, X.mean(0, keepdim=True))
+
+
 @pytest.mark.parametrize("table", [True, False])
 def test_of_clusters_that_are_alike_a_table_has_its_own(table):
     X, y = make_blobs(200, centers=3, n_features=4, cluster_std=2.5, random_state=0)
