@@ -196,14 +196,12 @@ def _start(args, parser):
 
 
 def _parts(args, parser):
-    paths = []
-    for dataset in args.datasets:
-        try:
-            paths.append(run_parts(dataset, *args.vary, args.parts, out=args.out))
-        except ValueError as exc:
-            parser.error(str(exc))
-        except (ConnectionError, FileNotFoundError, NotADirectoryError) as exc:
-            parser.exit(1, f"{exc}\n")  # the loaders say how to obtain the data
+    try:
+        paths = run_parts(args.datasets, *args.vary, args.parts, out=args.out)
+    except ValueError as exc:
+        parser.error(str(exc))
+    except (ConnectionError, FileNotFoundError, NotADirectoryError) as exc:
+        parser.exit(1, f"{exc}\n")  # the loaders say how to obtain the data
     print(parts_table(paths, args.format))
 
 

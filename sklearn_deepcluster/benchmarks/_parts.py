@@ -53,12 +53,12 @@ def draw_part(y, number):
     return np.sort(np.concatenate(kept)), kind
 
 
-def run_parts(dataset, name, values, n_parts=30, *, out=None, report=print):
-    """Cluster parts of a data set by the graph, with a parameter at several values.
+def run_parts(datasets, name, values, n_parts=30, *, out=None, report=print):
+    """Cluster parts of data sets by the graph, with a parameter at several values.
 
     Parameters
     ----------
-    dataset : str
+    datasets : list of str
         Of images or rows.
     name : str
         Parameter of ``GraphAgglomerative``.
@@ -71,27 +71,42 @@ def run_parts(dataset, name, values, n_parts=30, *, out=None, report=print):
 
     Returns
     -------
-    path : Path
-        The record; one that exists is left as it is.
+    paths : list of Path
+        The records; one that exists is left as it is.
 
     Raises
     ------
     ValueError
-        If data set, parameter or value is unknown, or there are no parts.
+        If a data set, parameter or value is unknown, there are no parts, or a record that exists is
+        of other values or parts; before anything is run.
     """
     known = [key for key, source in SOURCES.items() if not source.sequences]
-    if dataset not in known:
-        raise ValueError(f"Unknown data set {dataset!r}; there are {', '.join(known)}.")
+    for dataset in datasets:
+        if dataset not in known:
+            raise ValueError(f"Unknown data set {dataset!r}; there are {', '.join(known)}.")
     if n_parts < 1:
         raise ValueError(f"The number of parts must be at least 1, got {n_parts}.")
+    if name == "n_clusters":
+        raise ValueError("n_clusters is the number of classes of each part, and cannot be varied.")
     models = [GraphAgglomerative().set_params(**{name: value}) for value in values]
     for model in models:
         model._validate_params()
-    folder = Path(default_folder() if out is None else out)
-    path = folder / "parts" / f"{dataset}-{name}.json"
-    if path.exists():
-        report(f"{path.name}: exists, skipped")
-        return path
+    folder = Path(default_folder() if out is None else out) / "parts"
+    paths = [folder / f"{dataset}-{name}.json" for dataset in datasets]
+    for path in paths:
+        if path.exists() and _asked(_read(path)) != (values, n_parts):
+            raise ValueError(f"{path} is of other values or parts: remove it, or take another out.")
+    for dataset, path in zip(datasets, paths, strict=True):
+        if path.exists():
+            report(f"{path.name}: exists, skipped")
+            continue
+        record = _run_parts(dataset, models, n_parts) | {"parameter": name, "values": values}
+        write_record(path, record)
+        report(f"{path.name}: {_means(record['parts'])} by {values}")
+    return paths
+
+
+def _run_parts(dataset, models, n_parts):
     made_by, began, data = environment(), time.perf_counter(), load(dataset)
     X, parts = data.scaled("X", 1, "rows"), []
     for number in range(n_parts):
@@ -101,23 +116,27 @@ def run_parts(dataset, name, values, n_parts=30, *, out=None, report=print):
         found = [model.set_params(n_clusters=n_clusters).fit_predict(X[rows]) for model in models]
         nmi = [float(normalized_mutual_info_score(y, labels)) for labels in found]
         parts.append({"kind": kind, "n": len(y), "n_clusters": n_clusters, "nmi": nmi})
-    record = {
+    return {
         "kind": "parts",
         "dataset": dataset,
         "data_sha256": data.checksum,
-        "parameter": name,
-        "values": values,
         "parts": parts,
         "seconds": time.perf_counter() - began,
+        **made_by,
     }
-    write_record(path, record | made_by)
-    report(f"{path.name}: {_means(parts)} by {values}")
-    return path
+
+
+def _read(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def _asked(record):
+    return record["values"], len(record["parts"])
 
 
 def parts_table(paths, format="markdown"):
-    """Render records of parts: mean NMI by value, by data set and by kind of part."""
-    records = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
+    """Render records of parts of the same values: mean NMI, by data set and by kind of part."""
+    records = [_read(path) for path in paths]
     values = records[0]["values"]
     rows = [(record["dataset"], record["parts"]) for record in records]
     every = [part for record in records for part in record["parts"]]

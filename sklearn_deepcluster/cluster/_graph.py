@@ -198,6 +198,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
        communities in large networks", Journal of Statistical Mechanics, 2008.
     .. [5] J. Reichardt, S. Bornholdt, "Statistical mechanics of community detection", Physical
        Review E 74, 2006.
+    .. [6] J. Shi, J. Malik, "Normalized cuts and image segmentation", IEEE Transactions on
+       Pattern Analysis and Machine Intelligence 22, 2000.
 
     Examples
     --------

@@ -27,8 +27,8 @@ KMEANS_STARTS = 20
 # how modular they are on a graph of so many neighbours, by so many rows at most.
 _NEAR_LEAST, _TOLD_BY, _TOLD_ROWS = 0.01, 10, 4_000
 # Clusters of embedding or rows are clearer than the others where their modularity, summed over the
-# graphs of both, is so many times as large.
-_CLEARER = 1.025
+# graphs of both, is larger by so much of that of the others.
+_CLEARER = 0.025
 # Least variance within clusters: absolute, and relative to that of all rows.
 MIN_VARIANCE = 1e-6
 MIN_SHARE = 1e-3
@@ -181,7 +181,8 @@ class Start:
             sum(modularity(edges, found.labels_[told]) for edges in graphs)
             for found in (first, other)
         )
-        return (other if of_other > _CLEARER * of_first else first).labels_
+        clearer = of_other - of_first > _CLEARER * abs(of_first)
+        return (other if clearer else first).labels_
 
     def _by_clusterer(self, init, z):
         clusterer = clone(init)

@@ -43,6 +43,10 @@ def test_a_parameter_is_judged_on_parts_and_what_exists_is_kept(tmp_path, capsys
     __main__.main(command)
     assert path.read_bytes() == before
     assert "exists, skipped" in capsys.readouterr().out
+    for values, n_parts in (([5], 3), ([5, "auto"], 2)):
+        with pytest.raises(ValueError, match="is of other values or parts: remove it"):
+            run_parts(["usps", "digits"], "n_neighbors", values, n_parts, out=tmp_path)
+    assert [*path.parent.iterdir()] == [path]
 
 
 def test_the_table_has_means_by_data_set_and_by_kind(tmp_path):
@@ -68,11 +72,12 @@ def test_the_table_has_means_by_data_set_and_by_kind(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("digit", "n_neighbors", [5]), "Unknown data set 'digit'"),
-        (("osu-leaf", "n_neighbors", [5]), "Unknown data set 'osu-leaf'"),
-        (("digits", "neighbors", [5]), "Invalid parameter 'neighbors'"),
-        (("digits", "n_neighbors", [0]), "'n_neighbors' parameter"),
-        (("digits", "n_neighbors", [5], 0), "number of parts must be at least 1, got 0"),
+        ((["digits", "digit"], "n_neighbors", [5]), "Unknown data set 'digit'"),
+        ((["osu-leaf"], "n_neighbors", [5]), "Unknown data set 'osu-leaf'"),
+        ((["digits"], "neighbors", [5]), "Invalid parameter 'neighbors'"),
+        ((["digits"], "n_neighbors", [0]), "'n_neighbors' parameter"),
+        ((["digits"], "n_neighbors", [5], 0), "number of parts must be at least 1, got 0"),
+        ((["digits"], "n_clusters", [5]), "n_clusters is the number of classes of each part"),
     ],
 )
 def test_what_is_unknown_is_refused_at_once(arguments, message, tmp_path):

@@ -86,6 +86,16 @@ def test_one_cluster_of_few_rows_needs_no_choice(n):
     np.testing.assert_allclose(centers, X.mean(0, keepdim=True))
 
 
+def test_less_modular_is_never_clearer_where_both_are_less_than_by_chance():
+    """As the partitions of a handful of rows mostly are."""
+    random = np.random.RandomState(146)
+    n, k = random.randint(3, 9), random.randint(2, 4)
+    z, raw = (torch.from_numpy(random.randn(n, d).astype(np.float32)) for d in (3, 4))
+    own = GraphAgglomerative(k).fit_predict(raw)
+    labels, _ = Start("auto", k, raw_rows=lambda: raw, table=True).clusters(z)
+    assert adjusted_rand_score(own, labels) == 1
+
+
 @pytest.mark.parametrize("table", [True, False])
 def test_of_clusters_that_are_alike_a_table_has_its_own(table):
     X, y = make_blobs(200, centers=3, n_features=4, cluster_std=2.5, random_state=0)
