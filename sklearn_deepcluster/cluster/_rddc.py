@@ -27,7 +27,7 @@ class RDDC(DDC):
         ``PackedSequence``, and gives what ``DDC`` wants.
 
     init : {"ac-mod", "ac-pic", "ac-gdl", "k-means"}, clusterer or None
-        Where to start from: clusters that the network learns first, for one pass and until it
+        Where to start from: clusters that the network learns first, for four passes and until it
         agrees with 94 % of them (2,000 steps at most). By name they are found in one of several
         descriptions of the sequences: values padded with zeros; values stretched to one length;
         mean and deviation of each feature; the spectrum, which no shift in time changes; or all

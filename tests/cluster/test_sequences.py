@@ -335,6 +335,19 @@ def test_a_clusterer_is_given_the_values_padded_with_zeros(cls, data, monkeypatc
     np.testing.assert_allclose(seen[0], np.nan_to_num(rows).reshape(90, -1), atol=1e-6)
 
 
+@pytest.mark.parametrize(("batch_size", "steps"), [(90, 4), (30, 12)])
+def test_the_start_is_learned_for_four_passes(batch_size, steps, data, monkeypatch):
+    taken = []
+    learn = _start.LabelLoss.forward
+    monkeypatch.setattr(_start, "START_ROUND", 2)
+    monkeypatch.setattr(_start, "START_AGREEMENT", 0.0)
+    monkeypatch.setattr(
+        _start.LabelLoss, "forward", lambda self, step: taken.append(0) or learn(self, step)
+    )
+    quick(init="k-means", batch_size=batch_size).fit(data[0])
+    assert len(taken) == steps
+
+
 def test_training_ends_when_the_labels_are_at_rest(data):
     X, _ = data
     assert quick(init="ac-mod", max_epochs=10).fit(X).n_iter_ < 5
