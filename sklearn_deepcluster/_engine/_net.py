@@ -51,6 +51,18 @@ class Step:
         """
         return weighted(values, self.weight).mean()
 
+    @property
+    def own_weight(self):
+        """Weights (b,) with mean 1 in the batch, for what compares its rows; None without any."""
+        return None if self.weight is None else self.weight / self.weight.mean()
+
+    def scaled(self, terms):
+        """Terms of the batch by `own_weight`, each times the share of the batch in all rows."""
+        if self.weight is None:
+            return terms
+        share = self.weight.mean()
+        return {name: share * value for name, value in terms.items()}
+
     def network(self, x):
         """Outputs of the module for other rows x (b, d), such as perturbed ones.
 

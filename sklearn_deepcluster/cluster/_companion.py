@@ -12,7 +12,7 @@ from torch import nn
 
 from sklearn_deepcluster._engine import generator
 from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix, tensor_distances
-from sklearn_deepcluster.losses import cauchy_schwarz
+from sklearn_deepcluster.losses import cauchy_schwarz, weighted
 from sklearn_deepcluster.nn import Exposing, linear
 
 # Probabilities are kept this far from 0 and 1.
@@ -34,7 +34,7 @@ class CompanionLoss(nn.Module):
         self.lam = lam
         self.n_outputs = n_outputs
 
-    def forward(self, u, outputs):
+    def forward(self, u, outputs, weight=None):
         """Sum of the terms.
 
         Parameters
@@ -42,8 +42,10 @@ class CompanionLoss(nn.Module):
         u : Tensor of shape (b, k)
             Soft assignments.
         outputs : sequence of Tensors of shape (b, ...)
+        weight : Tensor of shape (b,), default=None
+            How much each row counts, with mean 1.
         """
-        return sum(self.term(u, y, layer) for layer, y in enumerate(outputs))
+        return sum(self.term(u, y, layer, weight) for layer, y in enumerate(outputs))
 
 
 class TensorCompanion(CompanionLoss):
@@ -67,12 +69,13 @@ class TensorCompanion(CompanionLoss):
         self.sigma_scale = sigma_scale
         self.bandwidth = bandwidth
 
-    def term(self, u, y, layer):
+    def term(self, u, y, layer, weight=None):
         if y.ndim == 2:
             distances = squared_distance_matrix(y, y)
         else:
             distances = tensor_distances(y, bfloat16=self.bfloat16)
-        return cauchy_schwarz(u, batch_kernel(distances, self.sigma_scale, self.bandwidth))
+        kernel = batch_kernel(distances, self.sigma_scale, self.bandwidth, weight)
+        return cauchy_schwarz(u, kernel, weight)
 
 
 class SoftmaxCompanion(CompanionLoss):
@@ -102,12 +105,12 @@ class SoftmaxCompanion(CompanionLoss):
         self.classifiers = nn.ModuleList(linear(width, n_clusters, rng) for width in widths)
         self.target_grad = target_grad
 
-    def term(self, u, y, layer):
+    def term(self, u, y, layer, weight=None):
         if u.shape[1] == 1:
             return 0.0 * u.sum()
         target = u if self.target_grad else u.detach()
         found = self.classifiers[layer](y.flatten(1)).softmax(1)
-        return _binary_divergence(target, found).sum(1).mean()
+        return weighted(_binary_divergence(target, found).sum(1), weight).mean()
 
 
 def _binary_divergence(p, q):
@@ -136,8 +139,9 @@ class WithCompanion(nn.Module):
         n = self.companion.n_outputs
         terms = self.objective(dataclasses.replace(step, outputs=step.outputs[:-n]))
         u = self.objective.assignments(step.outputs[0])
-        value = self.companion(u, step.outputs[-n:])
-        return {**terms, "loss": terms["loss"] + self.companion.lam * value, "companion": value}
+        own = step.scaled({"companion": self.companion(u, step.outputs[-n:], step.own_weight)})
+        loss = terms["loss"] + self.companion.lam * own["companion"]
+        return {**terms, "loss": loss, **own}
 
     def after_step(self, step):
         """What the objective does once the weights have moved."""

@@ -20,7 +20,7 @@ from sklearn_deepcluster._engine import (
     in_rounds,
     map_blocks,
 )
-from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.base import POSITIVE_INT, TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._divergence import DivergenceLoss, StopAtRest
 from sklearn_deepcluster.cluster._softmax import (
@@ -35,7 +35,7 @@ from sklearn_deepcluster.representation import DefaultEncoder
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions
 
 
-class DDC(BaseDeepClusterer):
+class DDC(TakesWeights, BaseDeepClusterer):
     """Deep divergence-based clustering.
 
     A network with a soft-max layer is trained, end to end and without a decoder, to make clusters
@@ -278,7 +278,9 @@ class DDC(BaseDeepClusterer):
             return check_prior(self.prior, self.n_clusters)
         else:
             labels = task.start.labels
-        return ranked_prior(self.prior, labels[labels >= 0], self.n_clusters)
+        seen = labels >= 0
+        weight = None if task.weight is None else task.weight[seen]
+        return ranked_prior(self.prior, labels[seen], self.n_clusters, weight)
 
     def _score_runs(self, runs):
         return [-run.fitted["loss_"] for run in runs]

@@ -32,9 +32,10 @@ class DivergenceLoss(SoftmaxLayer):
 
     def forward(self, step):
         """Return the terms of the loss for a batch."""
-        z = step.outputs[0]
-        kernel = batch_kernel(squared_distance_matrix(z, z), self.sigma_scale, self.bandwidth)
-        terms = ddc_terms(self.assignments(z), kernel, self.prior)
+        z, weight = step.outputs[0], step.own_weight
+        distances = squared_distance_matrix(z, z)
+        kernel = batch_kernel(distances, self.sigma_scale, self.bandwidth, weight)
+        terms = step.scaled(ddc_terms(self.assignments(z), kernel, self.prior, weight))
         return {"loss": sum(terms.values()), **terms}
 
 

@@ -18,7 +18,7 @@ import numbers
 from torch import nn
 
 from sklearn_deepcluster._engine import BestEpoch, in_rounds, map_blocks
-from sklearn_deepcluster.base import POSITIVE_INT
+from sklearn_deepcluster.base import POSITIVE_INT, TakesWeights
 from sklearn_deepcluster.cluster._base import BaseDeepClusterer
 from sklearn_deepcluster.cluster._information import InformationLoss, neighbor_radii
 from sklearn_deepcluster.cluster._softmax import softmax_log_proba
@@ -45,7 +45,7 @@ def _shape_of_samples(task):
     return (1, *shape) if len(shape) == 2 and not task.sequential else shape
 
 
-class IMSAT(BaseDeepClusterer):
+class IMSAT(TakesWeights, BaseDeepClusterer):
     """Information maximizing self-augmented training.
 
     A network with a soft-max layer is trained so that clusters tell as much as they can of the

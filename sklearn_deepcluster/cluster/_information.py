@@ -10,7 +10,7 @@ from sklearn_deepcluster.cluster._agglomeration import distances_to_neighbors
 from sklearn_deepcluster.cluster._neighbors import nearest_neighbors
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
 from sklearn_deepcluster.cluster._start import RAW_BYTES
-from sklearn_deepcluster.losses import mutual_information
+from sklearn_deepcluster.losses import mutual_information, weighted
 from sklearn_deepcluster.nn import Stochastic
 
 # Of much data radii are distances to some of so many rows.
@@ -69,7 +69,7 @@ class InformationLoss(SoftmaxLayer, Stochastic):
     def forward(self, step):
         """Return the terms of the loss for a batch."""
         log_proba = self.log_proba(step.outputs[0])
-        marginal, conditional = mutual_information(log_proba)
+        marginal, conditional = mutual_information(log_proba, step.own_weight)
         known = log_proba.detach()
         augmented = 0.0
         if self.radii is not None:
@@ -79,12 +79,15 @@ class InformationLoss(SoftmaxLayer, Stochastic):
             augmented = augmented + self._divergence(step, known, self._augmented(step))
         loss = augmented - self.lam * (self.mu * marginal - conditional)
         terms = {"augmented": augmented, "marginal": marginal, "conditional": conditional}
-        return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
+        return step.scaled({"loss": loss, **{name: term.detach() for name, term in terms.items()}})
 
     def _divergence(self, step, known, x):
         """Mean divergence of what is known of a batch from what the network says of x."""
         log_proba = self.log_proba(step.network(x)[0])
-        return nn.functional.kl_div(log_proba, known, log_target=True, reduction="batchmean")
+        if step.weight is None:
+            return nn.functional.kl_div(log_proba, known, log_target=True, reduction="batchmean")
+        of_rows = nn.functional.kl_div(log_proba, known, log_target=True, reduction="none").sum(1)
+        return weighted(of_rows, step.own_weight).mean()
 
     def _adversarial(self, step, known):
         """Perturbations (b, d) of the lengths of their rows, along which p changes the most."""

@@ -115,12 +115,14 @@ class Start:
                 f"init has centres in {centers.shape[1]} dimensions; the embedding has {width}."
             )
 
-    def clusters(self, z):
+    def clusters(self, z, chosen=None):
         """Cluster embedded rows, for the start.
 
         Parameters
         ----------
         z : Tensor or csr_array of shape (n, e)
+        chosen : ndarray of shape (n,), default=None
+            Which rows they are, where they are not all.
 
         Returns
         -------
@@ -134,16 +136,17 @@ class Start:
             If a clusterer finds noise or another number of clusters.
         """
         with self.tasks.stage("start"):
-            return self.find(z)
+            return self.find(z, chosen)
 
-    def find(self, z):
+    def find(self, z, chosen=None):
         """Cluster embedded rows, at any time."""
-        labels, centers = self._found(z if issparse(z) else z.numpy())
+        weight = self.weight if self.weight is None or chosen is None else self.weight[chosen]
+        labels, centers = self._found(z if issparse(z) else z.numpy(), weight)
         self.labels = labels
         return labels, centers
 
-    def _found(self, z):
-        init, n_clusters, weight = self.init, self.n_clusters, self.weight
+    def _found(self, z, weight):
+        init, n_clusters = self.init, self.n_clusters
         if isinstance(init, str) and init in SEEDINGS:
             init = seed_rows(init, z, n_clusters, self.seed, weight)
         if isinstance(init, str) and init == "k-means":
@@ -154,9 +157,10 @@ class Start:
             if init == "auto":
                 labels = self._clearer(z)
             elif isinstance(init, str):
-                labels = self._by_clusterer(GraphAgglomerative(linkage=_GRAPH_LINKAGES[init]), z)
+                graph = GraphAgglomerative(linkage=_GRAPH_LINKAGES[init])
+                labels = self._by_clusterer(graph, z, weight)
             else:
-                labels = self._by_clusterer(init, z)
+                labels = self._by_clusterer(init, z, weight)
             # Where rows are equal there can be fewer: the others start empty, at the mean.
             empty = np.broadcast_to(z.mean(axis=0), (n_clusters, z.shape[1]))
             return torch.from_numpy(labels), cluster_means(z, labels, empty, weight)
@@ -186,16 +190,16 @@ class Start:
         clearer = of_other - of_first > _CLEARER * abs(of_first)
         return (other if clearer else first).labels_
 
-    def _by_clusterer(self, init, z):
+    def _by_clusterer(self, init, z, weight):
         clusterer = clone(init)
         params = clusterer.get_params()
         if "n_clusters" in params:
             clusterer.set_params(n_clusters=self.n_clusters)
         if params.get("random_state", self.seed) is None:
             clusterer.set_params(random_state=self.seed)
-        weighs = self.weight is not None and hasattr(clusterer, "fit")
+        weighs = weight is not None and hasattr(clusterer, "fit")
         weighs = weighs and has_fit_parameter(clusterer, "sample_weight")
-        weights = {"sample_weight": self.weight} if weighs else {}
+        weights = {"sample_weight": weight} if weighs else {}
         found, labels = np.unique(clusterer.fit_predict(z, **weights), return_inverse=True)
         few = isinstance(clusterer, GraphAgglomerative) and len(found) < self.n_clusters
         if found[0] < 0 or (len(found) != self.n_clusters and not few):
@@ -266,7 +270,8 @@ class LabelLoss(SoftmaxLayer):
         """Return the loss of a batch, and on which share of the rows it agrees with the labels."""
         log_proba, labels = self.log_proba(step.outputs[0]), step.targets[step.index]
         agreement = (log_proba.argmax(1) == labels).float().mean()
-        return {"loss": nn.functional.nll_loss(log_proba, labels), "agreement": agreement}
+        error = nn.functional.nll_loss(log_proba, labels, reduction="none")
+        return {"loss": step.mean(error), "agreement": agreement}
 
 
 class StopAtAgreement(Callback):
@@ -293,7 +298,7 @@ def learn_clusters(task):
     has not learned to embed says less than the data. Of sequences they are those of a description,
     see :mod:`~sklearn_deepcluster.cluster._descriptions`; a clusterer gets the values as they are.
     """
-    n_samples, chosen = len(task.rows), slice(None)
+    n_samples, chosen = len(task.rows), None
     limit = max(WIDE_START_ROWS, START_BYTES // (4 * task.rows.n_features))
     if issparse(task.rows.X) or not has_approximate_search():
         limit = min(limit, EXACT_START_ROWS)
@@ -301,6 +306,7 @@ def learn_clusters(task):
         order = torch.randperm(n_samples, generator=generator(task.seed))
         chosen = order[:limit].sort().values
         task = task.with_rows(chosen)
+        chosen = chosen.numpy()
     if task.start.raw_rows is not None:  # without a representation they are what is clustered
         task.start.raw_rows = None if task.reconstruction is None else task.raw_rows
     per_pass = len(task.rows) // task.trainer.batch_size
@@ -308,9 +314,10 @@ def learn_clusters(task):
     least = max(1, -(-least // START_ROUND))
     rounds = max(least, MAX_START_STEPS // START_ROUND)
     with task.start.tasks.task("start", rounds):
-        labels = task.start.clusters(_seen_by_start(task))[0]
-        task.start.labels = torch.full((n_samples,), -1)
-        task.start.labels[chosen] = labels
+        labels = task.start.clusters(_seen_by_start(task), chosen)[0]
+        if chosen is not None:
+            task.start.labels = torch.full((n_samples,), -1)
+            task.start.labels[chosen] = labels
         labels = labels.to(task.trainer.device)
         objective = LabelLoss(*random_softmax(task)).to(task.trainer.device)
         task = dataclasses.replace(

@@ -151,7 +151,7 @@ class KernelOperator:
         return kernel - kernel.mean(1, keepdim=True)
 
 
-def batch_kernel(distances, sigma_scale=0.15, bandwidth="code"):
+def batch_kernel(distances, sigma_scale=0.15, bandwidth="code", weight=None):
     r"""Gaussian kernel of a batch at a bandwidth that follows its median distance.
 
     :math:`K_{ij} = \exp(-d_{ij}^2 / s)` with s a share of the median over all n^2 pairs, those
@@ -170,10 +170,22 @@ def batch_kernel(distances, sigma_scale=0.15, bandwidth="code"):
         the tensor kernel thesis; "mvc": twice that, as in later code; "thesis": :math:`s = 2
         \sigma^2` with :math:`\sigma = \rho\, \mathrm{median}(d)`, as in its text.
 
+    weight : Tensor of shape (n,), default=None
+        How much each row counts in the median: a row of weight 2 as two equal rows.
+
     Returns
     -------
     kernel : Tensor of shape (n, n)
     """
-    median = distances.detach().flatten().median()
+    flat = distances.detach().flatten()
+    median = flat.median() if weight is None else _weighted_median(flat, weight)
     factor = {"code": sigma_scale, "mvc": 2 * sigma_scale, "thesis": 2 * sigma_scale**2}[bandwidth]
     return torch.exp(-distances / (factor * median).clamp_min(1e-9))
+
+
+def _weighted_median(distances, weight):
+    """The least of the distances (n * n,) of all pairs that half of the weight does not exceed."""
+    distances, order = distances.sort()
+    share = torch.outer(weight, weight).flatten()[order].double().cumsum(0)
+    # What is half but for rounding is half.
+    return distances[torch.searchsorted(share, share[-1] * (0.5 - 1e-6))]

@@ -2,12 +2,14 @@
 
 import torch
 
+from sklearn_deepcluster.losses._weighted import weighted
+
 # Least numerator and product of masses: a cluster without mass in the batch gets the ratio 1, the
 # worst, instead of 0, the best.
 _LEAST = 1e-9
 
 
-def cauchy_schwarz(a, kernel):
+def cauchy_schwarz(a, kernel, weight=None):
     r"""Mean Cauchy-Schwarz overlap of the columns of A under a kernel, in [0, 1].
 
     .. math:: d(A, K) = \frac{2}{k (k - 1)} \sum_{i < j}
@@ -22,6 +24,8 @@ def cauchy_schwarz(a, kernel):
         Not negative, such as soft assignments.
     kernel : Tensor of shape (n, n)
         Positive semidefinite, not negative.
+    weight : Tensor of shape (n,), default=None
+        How much each row counts, with mean 1: one of weight 2 counts as two equal rows.
 
     Returns
     -------
@@ -31,6 +35,7 @@ def cauchy_schwarz(a, kernel):
     k = a.shape[1]
     if k == 1:
         return 0.0 * a.sum()
+    a = weighted(a, weight)
     overlap = a.T @ kernel @ a
     mass = overlap.diagonal()
     product = (mass.unsqueeze(1) * mass).clamp_min(_LEAST**2)
@@ -38,7 +43,7 @@ def cauchy_schwarz(a, kernel):
     return ratio.triu(1).sum() * (2.0 / (k * (k - 1)))
 
 
-def assignment_overlap(u, prior=None):
+def assignment_overlap(u, prior=None, weight=None):
     r"""Mean inner product of two rows of the assignments.
 
     .. math:: \frac{2}{n (n - 1)} \sum_{i < j} u_i^T u_j
@@ -57,6 +62,8 @@ def assignment_overlap(u, prior=None):
 
     prior : Tensor of shape (k,) or None
         Positive, of sum 1; None is equal shares, as published.
+    weight : Tensor of shape (n,), default=None
+        A pair of rows counts by the product of theirs.
 
     Returns
     -------
@@ -68,7 +75,11 @@ def assignment_overlap(u, prior=None):
         return 0.0 * u.sum()
     if prior is not None:
         u = u * (len(prior) * prior).rsqrt()
-    return (u.sum(0).square().sum() - u.square().sum()) / (n * (n - 1))
+    n_pairs = n * (n - 1)
+    if weight is not None:
+        u = weighted(u, weight)
+        n_pairs = (weight.sum().square() - weight.square().sum()).clamp_min(_LEAST)
+    return (u.sum(0).square().sum() - u.square().sum()) / n_pairs
 
 
 def corner_similarity(u):
@@ -79,7 +90,7 @@ def corner_similarity(u):
     return torch.exp(-(u.square().sum(1, keepdim=True) + 1.0 - 2.0 * u))
 
 
-def ddc_terms(u, kernel, prior=None):
+def ddc_terms(u, kernel, prior=None, weight=None):
     r"""The three terms of deep divergence-based clustering.
 
     .. math:: L_1 = d(U, K), \qquad L_2 = \text{mean of } u_i^T u_j, \qquad L_3 = d(M, K)
@@ -97,6 +108,8 @@ def ddc_terms(u, kernel, prior=None):
 
     prior : Tensor of shape (k,) or None
         Of the second term, see :func:`assignment_overlap`.
+    weight : Tensor of shape (n,), default=None
+        How much each row counts, with mean 1.
 
     Returns
     -------
@@ -104,7 +117,7 @@ def ddc_terms(u, kernel, prior=None):
         "separation", "spread" and "corners".
     """
     return {
-        "separation": cauchy_schwarz(u, kernel),
-        "spread": assignment_overlap(u, prior),
-        "corners": cauchy_schwarz(corner_similarity(u), kernel),
+        "separation": cauchy_schwarz(u, kernel, weight),
+        "spread": assignment_overlap(u, prior, weight),
+        "corners": cauchy_schwarz(corner_similarity(u), kernel, weight),
     }

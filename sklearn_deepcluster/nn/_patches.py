@@ -207,5 +207,6 @@ class PositionLoss(nn.Module):
         """Return the terms of the loss for logits (n, k) and positions (n,)."""
         logits, position = step.outputs
         position = position.long()
-        loss = nn.functional.cross_entropy(logits, position)
-        return {"loss": loss, "accuracy": (logits.argmax(1) == position).to(loss.dtype).mean()}
+        error = nn.functional.cross_entropy(logits, position, reduction="none")
+        found = (logits.argmax(1) == position).to(error.dtype).mean()
+        return {"loss": step.mean(error), "accuracy": found}

@@ -16,6 +16,7 @@ import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sklearn_deepcluster._engine import generator, map_blocks
+from sklearn_deepcluster.base import TakesWeights
 from sklearn_deepcluster.nn import (
     ContextTask,
     PatchGrid,
@@ -28,7 +29,7 @@ from sklearn_deepcluster.representation._encoders import ConvEncoder
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions
 
 
-class ContextPredictor(BaseRepresentation):
+class ContextPredictor(TakesWeights, BaseRepresentation):
     """Convolutional network, pretrained to tell the relative position of patches.
 
     Of each image two patches are drawn: one from the middle cell of a grid of 3 x 3 cells, which

@@ -169,6 +169,18 @@ def test_one_cluster_has_nothing_to_tell(kind):
     assert value.item() == 0.0 and (u.grad == 0).all()
 
 
+@pytest.mark.parametrize("kind", ["tensor", "softmax"])
+def test_a_weight_is_so_many_rows(kind):
+    times = torch.arange(N) % 3 + 1
+    found = companions()[kind](assignments(), outputs(), times / times.double().mean())
+    repeated = [y.repeat_interleave(times, 0) for y in outputs()]
+    expected = companions()[kind](assignments().repeat_interleave(times, 0), repeated)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
+    assert float(found.detach()) != pytest.approx(
+        float(companions()[kind](assignments(), outputs()).detach()), rel=1e-3
+    )
+
+
 # -- beside an objective -------------------------------------------------------------------------
 
 
@@ -184,6 +196,9 @@ def test_the_companion_is_added_by_its_weight():
     assert terms["kl"].item() == alone["kl"].item()
     assert terms["loss"].item() == pytest.approx((alone["loss"] + 0.7 * value).item(), rel=1e-12)
     assert {id(p) for p in both.parameters()} == {id(objective.centers)}
+    weight = 0.5 * torch.ones(N, dtype=torch.float64)  # of a batch of light rows
+    lighter = both(Step((z, None, *layers), None, index, targets, weight=weight))
+    assert lighter["companion"].item() == pytest.approx(0.5 * value.item(), rel=1e-12)
 
 
 def test_objectives_tell_their_soft_assignments():

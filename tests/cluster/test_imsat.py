@@ -94,6 +94,23 @@ def test_the_objective_equals_the_loops():
     assert terms["conditional"].item() == pytest.approx(conditional, rel=1e-10)
 
 
+def test_a_weight_is_so_many_rows():
+    x, net, other, times = (
+        draw((5, 4)),
+        draw((4, 2), 3),
+        draw((5, 4), 4),
+        torch.tensor([1, 3, 2, 1, 2]),
+    )
+    step = step_of(x, net)
+    step.weight = times / times.double().mean()
+    found = objective(None, augmentation=lambda batch: batch + other)(step)
+    several = other.repeat_interleave(times, 0)
+    repeated = step_of(x.repeat_interleave(times, 0), net)
+    expected = objective(None, augmentation=lambda batch: batch + several)(repeated)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-12, atol=0)
+
+
 def test_gradients_reach_network_and_layer_but_not_what_is_known():
     """So the numerical gradient holds what is known of the batch fixed."""
     x, other = draw((4, 3)), draw((4, 3), 5)

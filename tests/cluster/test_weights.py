@@ -9,6 +9,7 @@ from sklearn_deepcluster.cluster import (
     _aec,
     _base,
     _dcn,
+    _ddc,
     _dec,
     _dekm,
     _depict,
@@ -40,6 +41,8 @@ OF_ALL_ROWS = [
     ("DEPICT", _depict, "nearest_mean_softmax", {}),
     ("DEPICT", _depict, "ranked_prior", {"prior": "start"}),
     ("DEPICT", _depict, "target_distribution", {"warm_up_epochs": 0}),
+    ("DDC", _ddc, "ranked_prior", {"init": "k-means", "prior": "start"}),
+    ("DDC", _start, "best_kmeans", {"init": "k-means"}),
     ("DKM", _dkm, "variances", {}),
     ("KMeansNet", _kmeans_layer, "softness", DECOUPLED),
     ("KMeansNet", _tell, "softness", {}),
@@ -76,6 +79,23 @@ def test_what_is_made_of_a_batch_has_its_weights(name, module, function, params,
     of_a_row = {float(w) for w in (WEIGHTS / WEIGHTS.mean()).astype(np.float32)}
     for weight in weights_given(monkeypatch, name, module, function, params):
         assert set(weight.tolist()) <= of_a_row
+
+
+@pytest.mark.parametrize("prior", [None, "start"])
+def test_a_start_in_some_rows_has_their_weights(prior, monkeypatch):
+    original, given = _start.best_kmeans, []
+
+    def spy(z, n_clusters, seed, weight):
+        given.append(weight)
+        return original(z, n_clusters, seed, weight)
+
+    monkeypatch.setattr(_start, "best_kmeans", spy)
+    monkeypatch.setattr(_start, "START_BYTES", 1)
+    monkeypatch.setattr(_start, "WIDE_START_ROWS", 40)
+    model = least("DDC", init="k-means", prior=prior).fit(blobs()[0], sample_weight=WEIGHTS)
+    seen = model.initial_labels_ >= 0
+    assert seen.sum() == 40
+    np.testing.assert_allclose(given[0], (WEIGHTS / WEIGHTS.mean())[seen])
 
 
 def test_k_means_of_each_round_has_weights(monkeypatch):

@@ -1,5 +1,7 @@
 """Weights of rows in objectives, targets and means: an integer weight is so many equal rows."""
 
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from sklearn_deepcluster.cluster._aec import CenterDistanceLoss, means_of
 from sklearn_deepcluster.cluster._dcn import HardAssignmentLoss, moved_centers
 from sklearn_deepcluster.cluster._dec import ClusteringLoss
 from sklearn_deepcluster.cluster._dekm import RotatedTargetLoss, RotatedTargets
+from sklearn_deepcluster.cluster._divergence import DivergenceLoss
 from sklearn_deepcluster.cluster._dkm import SoftDistanceLoss
+from sklearn_deepcluster.cluster._information import InformationLoss
 from sklearn_deepcluster.cluster._kmeans_layer import KMeansLayerLoss
 from sklearn_deepcluster.cluster._labels import match_classes
 from sklearn_deepcluster.cluster._memberships import alternate
@@ -17,9 +21,11 @@ from sklearn_deepcluster.cluster._mixture import MixtureBound, moments
 from sklearn_deepcluster.cluster._softmax import SoftmaxClusteringLoss, ranked_prior
 from sklearn_deepcluster.cluster._start import cluster_means, variances, within_variance
 from sklearn_deepcluster.cluster._tell import Round, UnitKMeansLoss, move_centers
+from sklearn_deepcluster.kernels import batch_kernel, squared_distance_matrix
 from sklearn_deepcluster.losses import (
     IdentityLoss,
     ReconstructionLoss,
+    ddc_terms,
     target_distribution,
     within_scatter,
 )
@@ -125,6 +131,61 @@ def test_a_weight_is_so_many_rows_of_a_layer():
     repeated = KMeansLayerLoss(0.5)(Step((several(logits), bias), several(x)))
     for name, value in repeated.items():
         torch.testing.assert_close(weighted[name], value, rtol=1e-12, atol=0)
+
+
+def pairs(z, logits, weight=None):
+    """The terms of DDC, whose kernel has a width that depends on the weights, too."""
+    kernel = batch_kernel(squared_distance_matrix(z, z), 0.5, weight=weight)
+    return ddc_terms(logits.softmax(1), kernel, SHARES, weight)
+
+
+def test_a_weight_is_so_many_rows_that_are_compared():
+    found = []
+    for take, weight in ((lambda rows: rows, TIMES / TIMES.double().mean()), (several, None)):
+        leaves = draw((N, E)).requires_grad_(), draw((N, K), 1).requires_grad_()
+        terms = pairs(*map(take, leaves), weight)
+        of_both = terms["separation"] + terms["corners"]
+        found.append([*terms.values(), *torch.autograd.grad(of_both, leaves)])
+    (separation, spread, *rest), expected = found[0], found[1]
+    of_rows = [expected[0], *expected[2:]]
+    torch.testing.assert_close([separation, *rest], of_rows, rtol=1e-10, atol=1e-14)
+    # Rows are compared with others, not with themselves.
+    counted = (draw((N, K), 1).softmax(1) / (K * SHARES)) @ draw((N, K), 1).softmax(1).T
+    both = [(i, j) for i in range(N) for j in range(i)]
+    each = [float(counted[i, j]) for i, j in both]
+    weights = [float(TIMES[i] * TIMES[j]) for i, j in both]
+    assert float(spread.detach()) == pytest.approx(np.average(each, weights=weights), rel=1e-12)
+
+
+@pytest.mark.parametrize("times", [[2, 2, 2], [1, 1, 2], [1, 0, 3], [7, 1, 1]])
+def test_the_median_of_a_batch_is_that_of_repeated_rows(times):
+    z, times = draw((3, E)), torch.tensor(times)
+    distances = squared_distance_matrix(z, z)
+    found = batch_kernel(distances, 1.0, weight=(times / times.double().mean()).float())
+    repeated = distances.repeat_interleave(times, 0).repeat_interleave(times, 1)
+    expected = (distances / repeated.median().clamp_min(1e-9)).neg().exp()
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", ["DDC", "IMSAT"])
+def test_a_batch_counts_by_the_weight_of_its_rows(name):
+    outputs, weight = (draw((N, E)),), TIMES / TIMES.double().mean()
+    layer, x = (CENTERS, draw(K, 5)), draw((N, E))
+    if name == "DDC":
+        objective = DivergenceLoss(*layer, 0.5, "code")
+    else:
+        net = types.SimpleNamespace(module_=torch.nn.Identity(), infer=lambda x: (x,))
+        objective = InformationLoss(*layer, 0.1, 4.0, radii=None, augmentation=torch.sin)
+    kwargs = {} if name == "DDC" else {"net": net}
+    half, one, two = (
+        objective(Step(outputs, x, torch.arange(N), weight=w, **kwargs))
+        for w in (0.5 * weight, torch.ones(N).double(), 2.0 * weight)
+    )
+    plain = objective(Step(outputs, x, torch.arange(N), **kwargs))
+    for term, value in plain.items():
+        torch.testing.assert_close(one[term], value, rtol=1e-12, atol=0)
+        torch.testing.assert_close(two[term], 4 * half[term], rtol=1e-12, atol=0)
+        assert not torch.allclose(2 * half[term], value, rtol=1e-3)
 
 
 def test_steps_add_up_to_the_mean_over_all_rows():

@@ -227,6 +227,15 @@ def test_the_loss_is_the_cross_entropy_and_counts_what_is_found():
     )
 
 
+def test_a_weight_is_so_many_images():
+    logits = torch.randn(4, 8, generator=rng(), dtype=torch.float64)
+    position, times = torch.tensor([0.0, 3.0, 7.0, 2.0]), torch.tensor([1, 3, 2, 2])
+    found = PositionLoss()(Step((logits, position), weight=times / times.double().mean()))
+    repeated = [part.repeat_interleave(times, 0) for part in (logits, position)]
+    expected = PositionLoss()(Step(tuple(repeated)))["loss"]
+    torch.testing.assert_close(found["loss"], expected, rtol=1e-12, atol=0)
+
+
 def test_every_epoch_draws_new_patches(images, monkeypatch):
     drawn = []
     draw = PatchGrid.draw
