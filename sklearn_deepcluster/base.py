@@ -2,6 +2,7 @@
 
 import copy
 import numbers
+import os
 import threading
 
 import torch
@@ -30,6 +31,7 @@ POSITIVE_INT = [Interval(numbers.Integral, 1, None, closed="left")]
 
 TRAINING_CONSTRAINTS = {
     "batch_size": POSITIVE_INT,
+    "checkpoint": [str, os.PathLike, None],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
     "lr": [Interval(numbers.Real, 0, None, closed="neither")],
     "momentum": [Interval(numbers.Real, 0, 1, closed="left")],
@@ -68,6 +70,11 @@ class TorchEstimator(
 
     momentum : float
         Momentum of "sgd" and "rmsprop"; others ignore it.
+
+    checkpoint : str or path
+        A folder in which every epoch leaves its state: the same call goes on from there if it was
+        killed, and ends with the bits of one that was not. Needs an integer `random_state`. A fit
+        of other data or parameters is refused, see the guide's page on work that survives.
 
     callbacks : list of skorch callbacks
         Copied and given to the inner skorch net; the guide's page on callbacks tells of each.

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent / PACKAGE
 
 # A module may import from its own room and from the rooms in the rows above its own.
 ROWS = (
-    ("_version",),
+    ("_version", "exceptions"),
     ("utils",),
     ("nn", "losses", "kernels", "metrics", "datasets"),
     ("_engine",),

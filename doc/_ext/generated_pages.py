@@ -32,6 +32,7 @@ ROOMS = {
     "datasets": "Loaders of the data that the benchmarks use.",
     "persistence": "Save and load fitted estimators without running code.",
     "inspection": "Pictures of fitted estimators.",
+    "exceptions": "Warnings that can be filtered by their class.",
     "utils.discovery": "The public estimators of the package.",
     "nn": "Building blocks of networks, in torch alone.",
     "losses": "Objectives and their parts, in torch alone.",

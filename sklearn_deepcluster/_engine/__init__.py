@@ -4,6 +4,7 @@ from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
 from sklearn_deepcluster._engine._blocks import map_blocks, mean_loss
 from sklearn_deepcluster._engine._callbacks import duplicate
+from sklearn_deepcluster._engine._checkpoint import checkpointed
 from sklearn_deepcluster._engine._dense import dense_rows
 from sklearn_deepcluster._engine._device import (
     exact_cudnn,
@@ -49,6 +50,7 @@ __all__ = [
     "Step",
     "Tasks",
     "Trainer",
+    "checkpointed",
     "dense_rows",
     "draw_seed",
     "duplicate",

@@ -121,6 +121,9 @@ class IndexedNet(NeuralNet):
 
     tasks : Tasks
         Of the fit.
+
+    keep : callable or None
+        Called after each epoch.
     """
 
     targets = None
@@ -130,6 +133,7 @@ class IndexedNet(NeuralNet):
     reads_batches = False
     learned = held = None
     tasks = Tasks()
+    keep = None
 
     def __init__(self, module, *args, autocast=False, stage="training", **kwargs):
         super().__init__(module, *args, **kwargs)
@@ -234,16 +238,25 @@ class IndexedNet(NeuralNet):
         )
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Run `epochs` epochs over the batches X, or fewer if a callback stops the training."""
+        """Run epochs over the batches X, up to `epochs`, or fewer if a callback stops the training.
+
+        Those that the history has were made before, the last of which may have been to be the last.
+        """
         self.check_training_readiness()
-        self.stop_training = False
-        for epoch in range(epochs):
+        made = len(self.history)
+        if not made:
+            self.stop_training = False
+        elif self.stop_training:
+            return self
+        for epoch in range(made, epochs):
             self._notify_epoch("on_epoch_begin")
             if self.stop_training and epoch > 0:  # there is no result without one epoch
                 break
             with self.tasks.task("epoch"):
                 self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
                 self._notify_epoch("on_epoch_end")
+            if self.keep is not None:
+                self.keep()
             if self.stop_training or self.tasks.stop:
                 break
         return self
@@ -296,6 +309,13 @@ class Snapshot:
     def __init__(self, *modules):
         self.modules = modules
         self.keep()
+
+    @classmethod
+    def of(cls, modules, states):
+        """What was kept of these modules at another time."""
+        snapshot = cls()
+        snapshot.modules, snapshot.states = modules, states
+        return snapshot
 
     def keep(self):
         """Take the weights as they are now."""
@@ -367,7 +387,7 @@ class Progress(Callback):
     def on_epoch_end(self, net, **kwargs):
         loss = net.history[-1].get("train_loss")
         self.bar_.set_postfix_str(f"loss {loss:.4g}", refresh=False)
-        self.bar_.update()
+        self.bar_.update(len(net.history) - self.bar_.n)  # more than one if it went on
 
     def on_train_end(self, net, **kwargs):
         self.close()

@@ -47,6 +47,17 @@ def seeded_global_rng(seed, device="cpu"):
                 each.set_state(state)
 
 
+def global_states(device):
+    """States of torch's global generators of the CPU and of `device`."""
+    return [each.get_state() for each in _global_generators(torch.device(device))]
+
+
+def set_global_states(device, states):
+    """Set the states of as many of them as are given."""
+    for each, state in zip(_global_generators(torch.device(device)), states, strict=False):
+        each.set_state(state)
+
+
 def _global_generators(device):
     generators = [torch.random.default_generator]
     if device.type in ("cuda", "xpu"):

@@ -13,10 +13,12 @@ from sklearn_deepcluster._engine._callbacks import (
     plain,
     reads_batches,
 )
+from sklearn_deepcluster._engine._checkpoint import Trainings
 from sklearn_deepcluster._engine._device import exact_cudnn, keep_freed_memory
 from sklearn_deepcluster._engine._net import IndexedNet, Progress
 from sklearn_deepcluster._engine._rows import Batches, Chosen
 from sklearn_deepcluster._engine._seeds import generator, seeded_global_rng
+from sklearn_deepcluster._engine._state import TrainingState
 from sklearn_deepcluster._engine._tasks import Tasks
 from sklearn_deepcluster.nn import Corruption, Stochastic
 
@@ -70,6 +72,8 @@ class Trainer:
         Rows are held out, of which callbacks can ask.
     tasks : Tasks
         Of the fit, of which a training is one and each epoch one within.
+    trainings : Trainings or None
+        Where there is a checkpoint, those of the fit.
     """
 
     device: torch.device
@@ -84,6 +88,7 @@ class Trainer:
     global_rng: bool = False
     held_out: bool = False
     tasks: Tasks = dataclasses.field(default_factory=Tasks)
+    trainings: Trainings | None = None
 
     def train(
         self,
@@ -165,12 +170,12 @@ class Trainer:
             stream = generator(seed + 1, self.device)
             for layer in drawing:
                 layer.generator = stream
+            files = None if self.trainings is None else self.trainings.next(stage)
+            state = TrainingState(net, batches, stream, self.global_rng)
             try:
-                net.notify("on_train_begin", X=net.learned, y=None)
-                net.fit_loop(batches, epochs=epochs)
-                net.notify("on_train_end", X=net.learned, y=None)
-                if net.kept_epoch is not None:
-                    net.history.record("kept_epoch", net.kept_epoch)
+                found = None if files is None else files.last()
+                if not state.taken(found, finished=True):
+                    self._run(net, batches, epochs, state, files, found)
                 if not all(torch.isfinite(p).all() for p in module.parameters()):
                     raise net.diverged("the weights are not finite")
             finally:
@@ -184,6 +189,19 @@ class Trainer:
                 module.eval()
                 module.zero_grad()  # gradients take as much memory as the weights
         return net.history.to_list()
+
+    def _run(self, net, batches, epochs, state, files, found):
+        """The epochs of a training, from the first or from where it was found."""
+        net.notify("on_train_begin", X=net.learned, y=None)
+        state.taken(found)
+        if files is not None:
+            net.keep = lambda: files.write(state, len(net.history))
+        net.fit_loop(batches, epochs=epochs)
+        net.notify("on_train_end", X=net.learned, y=None)
+        if net.kept_epoch is not None:
+            net.history.record("kept_epoch", net.kept_epoch)
+        if files is not None and not self.tasks.stopped:  # by what may decide otherwise next time
+            files.write(state, len(net.history) + 1, finished=True)
 
     def check(self):
         """Refuse callbacks and parameters that the net would not take, before any training."""

@@ -27,6 +27,7 @@ told: the start and one training, unless it says otherwise.
 
 import copy
 import dataclasses
+import functools
 import math
 import numbers
 import os
@@ -44,6 +45,7 @@ from torch import nn
 
 from sklearn_deepcluster._engine import (
     Tasks,
+    checkpointed,
     draw_seed,
     generator,
     map_blocks,
@@ -65,6 +67,7 @@ from sklearn_deepcluster.losses import squared_distances
 from sklearn_deepcluster.representation import Autoencoder
 from sklearn_deepcluster.representation._base import BaseAutoencoder, BaseRepresentation, decode
 from sklearn_deepcluster.representation._encoders import BaseEncoder
+from sklearn_deepcluster.representation._fingerprint import fit_told
 from sklearn_deepcluster.utils._sklearn import HasMethods, Interval, StrOptions, _fit_context
 from sklearn_deepcluster.utils._warnings import warn_user
 
@@ -301,7 +304,19 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         given = Given(samples, y, network, resumed)
         self._check_all(given, _run_seeds(seeds[0])[0])
         given = dataclasses.replace(given, y=self._check(given))
-        n_stages = self._n_stages + (network.trained and not resumed)
+        fitted = self.module_ if resumed else None
+        told = functools.partial(fit_told, self, samples, given.y, fitted)
+        with checkpointed(self.checkpoint, told) as trainings:
+            fitted = self._fit_runs(X, y, sample_weight, given, seeds, trainings)
+        self._become(fitted)
+        n_empty = self.n_clusters - len(np.unique(self.labels_))
+        if n_empty:
+            warn_user(f"{n_empty} of {self.n_clusters} clusters are empty.", ConvergenceWarning)
+        return self
+
+    def _fit_runs(self, X, y, sample_weight, given, seeds, trainings):
+        """The fitted state of the best of the runs."""
+        n_stages = self._n_stages + (given.network.trained and not given.resumed)
         one = self.n_init == 1
         tasks = Tasks.of(
             self,
@@ -311,22 +326,19 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         )
         with tasks.told():
             if one:
-                runs = [self._run(given, seeds[0], tasks)]
+                runs = [self._run(given, seeds[0], tasks, trainings)]
             else:
                 of_runs = tasks.split("run", self.n_init, n_stages)
+                parts = [trainings and trainings.part(f"run-{i}") for i in range(self.n_init)]
                 runs = Parallel(n_jobs=self.n_jobs)(
-                    delayed(_try_run)(self, given, seed, of_run)
-                    for seed, of_run in zip(seeds, of_runs, strict=True)
+                    delayed(_try_run)(self, given, *of_run)
+                    for of_run in zip(seeds, of_runs, parts, strict=True)
                 )
             fitted = self._best_run(runs).fitted
-            if samples.kept is not None:
-                fitted |= self._labels_of_all(X, fitted, samples.kept)
+            if given.samples.kept is not None:
+                fitted |= self._labels_of_all(X, fitted, given.samples.kept)
             tasks.fitted = fitted
-        self._become(fitted)
-        n_empty = self.n_clusters - len(np.unique(self.labels_))
-        if n_empty:
-            warn_user(f"{n_empty} of {self.n_clusters} clusters are empty.", ConvergenceWarning)
-        return self
+        return fitted
 
     def _labels_of_all(self, X, fitted, kept):
         """Labels of all samples, where the fit has seen those that were `kept` alone."""
@@ -371,12 +383,12 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         module, settings["n_components"] = network_of(self, form).build(form)
         return self._adapt(module, settings, generator(0))
 
-    def _run(self, given, seed, tasks):
+    def _run(self, given, seed, tasks, trainings=None):
         """One whole run: network, initial clustering, the method."""
         samples, network = given.samples, given.network
         # The seed of the representation is the first, so it depends on random_state alone.
         network_seed, start_seed, seed = _run_seeds(seed)
-        trainer = self._trainer(global_rng=network.draws_globally, tasks=tasks)
+        trainer = self._trainer(global_rng=network.draws_globally, tasks=tasks, trainings=trainings)
         if given.resumed:
             module = copy.deepcopy(self.module_)
             if not self._keeps_decoder:
@@ -384,7 +396,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             kept = network.reconstruction
             first = First(module, self._standard(), self.n_components_, reconstruction=kept)
         else:
-            first = network.first(samples, network_seed, self, tasks)
+            folder = None if trainings is None else os.path.join(trainings.folder, "pretraining")
+            first = network.first(samples, network_seed, self, tasks, folder)
             settings = self.get_params(deep=False) | {"n_components": first.n_components}
             first.module = self._adapt(first.module, settings, generator(network_seed))
         rows = samples.rows(first.standard, trainer.device)
@@ -655,11 +668,11 @@ def _run_seeds(seed):
     return [draw_seed(stream) for _ in range(3)]
 
 
-def _try_run(estimator, given, seed, tasks):
+def _try_run(estimator, given, seed, tasks, trainings):
     """One of several runs: a diverged one is returned as its error, to be left out."""
     try:
         with tasks.told():
-            run = estimator._run(given, seed, tasks)
+            run = estimator._run(given, seed, tasks, trainings)
             tasks.fitted = run.fitted
         return run
     except FloatingPointError as error:

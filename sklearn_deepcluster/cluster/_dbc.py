@@ -93,6 +93,7 @@ class DBC(DEC):
         n_init=1,
         n_jobs=None,
         memory=None,
+        checkpoint=None,
         warm_start=False,
         callbacks=None,
         net_params=None,
@@ -119,6 +120,7 @@ class DBC(DEC):
         self.n_init = n_init
         self.n_jobs = n_jobs
         self.memory = memory
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.net_params = net_params

@@ -77,14 +77,14 @@ class KMeansRefresh(Schedule):
         self.estimator = estimator
         self.random = np.random.RandomState(task.seed)
         self.labels_ = None
+        self.first = self._start()
 
     def cluster(self):
         """k-means on the present embedding; return (embedding, labels, centres)."""
         z = self.task.embed()
         last = self.objective.centers
         if last is None:
-            start = self._start(z)
-            kmeans = KMeans(len(start), init=start.numpy(), n_init=1)
+            kmeans = KMeans(len(self.first), init=self.first.numpy(), n_init=1)
         elif self.estimator.kmeans_n_init is None:
             kmeans = KMeans(len(last), init=last.cpu().numpy(), n_init=1)
         else:
@@ -98,11 +98,11 @@ class KMeansRefresh(Schedule):
         centers = cluster_means(z.numpy(), kmeans.labels_, kmeans.cluster_centers_, weight)
         return z, kmeans.labels_.astype(np.int64), centers
 
-    def _start(self, z):
+    def _start(self):
         """The centres that the first k-means starts from."""
         if self.task.resumed:
             return self.task.head["cluster_centers_"].cpu()
-        return self.task.start.clusters(z)[1]
+        return self.task.start.clusters(self.task.embed())[1]
 
     def refresh(self, net):
         z, labels, centers = self.cluster()
@@ -235,6 +235,7 @@ class DEKM(TakesWeights, BaseDeepClusterer):
         n_init=1,
         n_jobs=None,
         memory=None,
+        checkpoint=None,
         warm_start=False,
         callbacks=None,
         net_params=None,
@@ -260,6 +261,7 @@ class DEKM(TakesWeights, BaseDeepClusterer):
         self.n_init = n_init
         self.n_jobs = n_jobs
         self.memory = memory
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.net_params = net_params

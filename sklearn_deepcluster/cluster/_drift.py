@@ -47,11 +47,12 @@ class DriftWatch(Callback):
 
     def on_train_begin(self, net, **kwargs):
         self.best_ = None
+        self.rows_ = _watched_rows(self.task)
+        self.watched_ = self.task.with_rows(self.rows_)
 
     def on_epoch_begin(self, net, **kwargs):
         if self.best_ is None:  # after the method's own schedule has begun
-            rows = _watched_rows(self.task)
-            self.watched_ = self.task.with_rows(rows)
+            rows = self.rows_
             whole = self.task.start.described
             known = whole is not None and len(whole) == len(self.task.rows)
             data = whole[rows] if known else self.watched_.described_rows()

@@ -196,6 +196,7 @@ class KMeansNet(TakesWeights, BaseDeepClusterer):
         n_init=1,
         n_jobs=None,
         memory=None,
+        checkpoint=None,
         warm_start=False,
         callbacks=None,
         net_params=None,
@@ -223,6 +224,7 @@ class KMeansNet(TakesWeights, BaseDeepClusterer):
         self.n_init = n_init
         self.n_jobs = n_jobs
         self.memory = memory
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.net_params = net_params

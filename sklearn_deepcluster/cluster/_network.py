@@ -132,8 +132,11 @@ class FrozenNetwork:
         """The loss that the network is trained with before it clusters, or None."""
         return self.fitted._loss()
 
-    def first(self, samples, seed, clusterer, tasks):
-        """The network with its first weights, by the settings of the clusterer it is for."""
+    def first(self, samples, seed, clusterer, tasks, checkpoint):
+        """The network with its first weights, by the settings of the clusterer it is for.
+
+        A training of its own leaves its state in the folder `checkpoint`, if that is not None.
+        """
         return _first(self.fitted, copy.deepcopy(self.fitted.module_))
 
     def build(self, form):
@@ -161,13 +164,14 @@ class TrainedNetwork(FrozenNetwork):
         of_user = getattr(self.fitted, "module", None) is not None
         return None if of_user else self.fitted.n_components
 
-    def first(self, samples, seed, clusterer, tasks):
+    def first(self, samples, seed, clusterer, tasks, checkpoint):
         representation = clone(self.fitted)
         seeded = clusterer.random_state is not None or representation.random_state is not None
         inherited = {
             "device": clusterer.device,
             "precision": clusterer.precision,
             "random_state": seed,
+            "checkpoint": checkpoint,
         }
         for name, value in inherited.items():
             if getattr(representation, name) in (None, "auto"):
@@ -208,7 +212,7 @@ class UserNetwork:
     def width(self):
         return None if self.built is None else self.built[1][1]
 
-    def first(self, samples, seed, clusterer, tasks):
+    def first(self, samples, seed, clusterer, tasks, checkpoint):
         kept = self.built
         if kept is not None and kept[0] == seed:
             made, self.built = kept[1], None

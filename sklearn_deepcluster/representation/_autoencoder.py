@@ -129,6 +129,7 @@ class Autoencoder(BaseAutoencoder):
         optimizer="adam",
         lr=1e-3,
         momentum=0.9,
+        checkpoint=None,
         warm_start=False,
         callbacks=None,
         net_params=None,
@@ -157,6 +158,7 @@ class Autoencoder(BaseAutoencoder):
         self.optimizer = optimizer
         self.lr = lr
         self.momentum = momentum
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.net_params = net_params

@@ -14,6 +14,7 @@ from torch import nn
 from sklearn_deepcluster._engine import (
     Rows,
     Tasks,
+    checkpointed,
     draw_seed,
     generator,
     inference_device,
@@ -33,6 +34,7 @@ from sklearn_deepcluster.base import (
 )
 from sklearn_deepcluster.losses import ReconstructionLoss
 from sklearn_deepcluster.nn import Dropout, MaskingNoise, stages
+from sklearn_deepcluster.representation._fingerprint import fit_told
 from sklearn_deepcluster.representation._held_out import (
     HeldOutLoss,
     LeastHeldOutError,
@@ -201,12 +203,19 @@ class BaseRepresentation(TorchEstimator):
 
     def _fit_samples(self, samples, tasks, resume=False):
         """Train on samples; return the fitted state, name -> value."""
+        fitted = self.module_ if resume else None
+        told = functools.partial(fit_told, self, samples, fitted=fitted)
+        with checkpointed(self.checkpoint, told) as trainings:
+            return self._train_on(samples, tasks, resume, trainings)
+
+    def _train_on(self, samples, tasks, resume, trainings):
         stream = random_stream(self.random_state)
         trainer = self._trainer(
             batch_size=self._rows_per_step(len(samples)),
             global_rng=self._draws_globally(),
             held_out=self._holds_out(samples),
             tasks=tasks,
+            trainings=trainings,
         )
         seed = draw_seed(stream)
         if resume:

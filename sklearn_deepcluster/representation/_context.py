@@ -165,6 +165,7 @@ class ContextPredictor(TakesWeights, BaseRepresentation):
         optimizer="adam",
         lr=1e-3,
         momentum=0.9,
+        checkpoint=None,
         warm_start=False,
         callbacks=None,
         net_params=None,
@@ -189,6 +190,7 @@ class ContextPredictor(TakesWeights, BaseRepresentation):
         self.optimizer = optimizer
         self.lr = lr
         self.momentum = momentum
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.net_params = net_params

@@ -107,6 +107,7 @@ class IdentityAutoencoder(BaseAutoencoder):
         optimizer="adam",
         lr=1e-3,
         momentum=0.9,
+        checkpoint=None,
         warm_start=False,
         callbacks=None,
         net_params=None,
@@ -125,6 +126,7 @@ class IdentityAutoencoder(BaseAutoencoder):
         self.optimizer = optimizer
         self.lr = lr
         self.momentum = momentum
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.net_params = net_params

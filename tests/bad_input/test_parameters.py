@@ -109,6 +109,7 @@ BAD_CLUSTERING = {
     "n_init": [0, -1, 1.5, "auto"],
     "n_jobs": [1.5, "all"],
     "memory": [5, object()],
+    "checkpoint": [5, object()],
     "alpha": [0, -1.0, None],
     "gamma": [-0.1, None, "auto"],
     "lam": [-0.1, None, "auto"],
