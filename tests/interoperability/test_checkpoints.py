@@ -236,11 +236,8 @@ def test_eight_fits_share_a_memory_but_no_checkpoint(backend, tmp_path):
     expected = tiny("DEC").fit(X)
 
     def eight(**folders):
-        tasks = [
-            {name: str(tmp_path / f.format(i)) for name, f in folders.items()} for i in range(8)
-        ]
-        with Parallel(8, backend=backend) as parallel:
-            return parallel(delayed(_fit_beside)(**params) for params in tasks)
+        fits = [{k: str(tmp_path / f.format(i)) for k, f in folders.items()} for i in range(8)]
+        return Parallel(8, backend=backend)(delayed(_fit_beside)(**params) for params in fits)
 
     for found in eight(memory="memory", checkpoint="fit {}"):
         assert_same_fit(found, expected)
