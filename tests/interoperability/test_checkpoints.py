@@ -77,7 +77,6 @@ CASES = {
     "pretraining and start": ("DDC", {"init": "ac-mod", "encoder": AUTOENCODER}),
     "companion and start": ("DTKC", {"init": "k-means"}),
     "adversarial": ("IMSAT", {"init": "k-means"}),
-    "sequences": ("RDTKC", {"init": "k-means"}),
     "layer": ("KMeansNet", {"variant": "decoupled"}),
     "runs": ("DEC", {"n_init": 2}),
     "layers": ("DEC", {"autoencoder__layerwise_epochs": 2, "autoencoder__noise": 0.2}),
