@@ -6,6 +6,7 @@ Written to ``doc/generated`` before Sphinx looks for sources:
 - ``estimators.inc``: the table of estimators, from discovery;
 - ``reproduction.inc``: the tables of the committed records;
 - ``start.inc``: where methods ended beside where they started, of these records;
+- ``parts.inc``, ``counts.inc``: the graph on parts of data, and how many clusters it finds;
 - ``changelog.inc``: the changelog.
 
 A new method therefore needs no edit here.
@@ -187,6 +188,12 @@ def start_table():
     return benchmarks.start(format="rst") + "\n"
 
 
+def counts_table(folder):
+    """How many clusters the graph finds."""
+    counts = importlib.import_module(f"{PACKAGE}.benchmarks._counts")
+    return counts.counts_table(sorted(folder.glob("*.json")), "rst") + "\n"
+
+
 def parts_table(folder):
     """The graph on random parts of data, by resolution."""
     parts = importlib.import_module(f"{PACKAGE}.benchmarks._parts")
@@ -225,6 +232,7 @@ def write_pages(app, config):
     write(folder / "start.inc", start_table())
     write(folder / "kinds.inc", kinds_table())
     write(folder / "parts.inc", parts_table(Path(app.srcdir) / "records" / "parts"))
+    write(folder / "counts.inc", counts_table(Path(app.srcdir) / "records" / "n_clusters"))
     changes = Path(app.srcdir).parent / "CHANGELOG.md"
     write(folder / "changelog.inc", changelog(changes.read_text(encoding="utf-8")))
 

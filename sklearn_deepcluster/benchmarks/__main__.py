@@ -1,7 +1,8 @@
-"""Command line: list, run, table, compare, start, best, restarts, parts, gpu."""
+"""Command line: list, run, table, compare, start, best, restarts, parts, counts, gpu."""
 
 import argparse
 import ast
+import contextlib
 
 from sklearn_deepcluster.benchmarks import (
     _records,
@@ -13,6 +14,7 @@ from sklearn_deepcluster.benchmarks import (
     start,
     table,
 )
+from sklearn_deepcluster.benchmarks._counts import counts_table, run_counts
 from sklearn_deepcluster.benchmarks._data import SOURCES
 from sklearn_deepcluster.benchmarks._parts import parts_table, run_parts
 from sklearn_deepcluster.benchmarks._run import chosen
@@ -97,6 +99,15 @@ def _parser():
     command.add_argument("--parts", type=int, default=30, help="number of parts (%(default)s)")
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.set_defaults(command=_parts)
+    _add_out(command)
+
+    command = commands.add_parser("counts", help="how many clusters the graph finds by itself")
+    command.add_argument("datasets", metavar="DATASET[,DATASET...]", type=lambda s: s.split(","))
+    command.add_argument(
+        "--rows", type=int, default=10_000, help="of larger data so many (%(default)s)"
+    )
+    command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
+    command.set_defaults(command=_counts)
     _add_out(command)
 
     command = commands.add_parser("gpu", help="what a GPU makes of this package, part by part")
@@ -196,13 +207,26 @@ def _start(args, parser):
 
 
 def _parts(args, parser):
-    try:
+    with _refusals(parser):
         paths = run_parts(args.datasets, *args.vary, args.parts, out=args.out)
+    print(parts_table(paths, args.format))
+
+
+def _counts(args, parser):
+    with _refusals(parser):
+        paths = run_counts(args.datasets, args.rows, out=args.out)
+    print(counts_table(paths, args.format))
+
+
+@contextlib.contextmanager
+def _refusals(parser):
+    """End with the message of what is refused, or of data that are not there."""
+    try:
+        yield
     except ValueError as exc:
         parser.error(str(exc))
     except (ConnectionError, FileNotFoundError, NotADirectoryError) as exc:
         parser.exit(1, f"{exc}\n")  # the loaders say how to obtain the data
-    print(parts_table(paths, args.format))
 
 
 def _gpu(args, parser):

@@ -13,7 +13,7 @@ from sklearn_deepcluster._engine import TOO_LARGE, Standard, dense_rows
 from sklearn_deepcluster._engine._standard import BACKGROUND_SHARE
 from sklearn_deepcluster._input import distinct_entries
 from sklearn_deepcluster.cluster._merger import Merger
-from sklearn_deepcluster.cluster._moves import improve_modularity, shared_edges
+from sklearn_deepcluster.cluster._moves import improve_modularity, modularity, shared_edges
 
 # Weights of the nearest neighbours must not vanish: the width of the kernel is doubled until the
 # farthest of them is above this.
@@ -27,6 +27,10 @@ STEP_WEIGHT = {"degree": 0.0, "path_integral": 0.01, "modularity": 0.0}
 
 # Modularity decides from this many clusters per cluster that is asked for.
 FINE_PER_CLUSTER = 30
+# Or from this many, where their number is not known.
+_FINE = 600
+# Single rows move for so many numbers of clusters less and more than modularity has led to.
+_COUNTS_AROUND = 4
 
 
 class Edges(NamedTuple):
@@ -75,6 +79,42 @@ def by_modularity(X, edges, n_clusters, resolutions=(1.0,)):
         labels = np.unique(merger.labels, return_inverse=True)[1]
         partitions.append(improve_modularity(shared, labels, resolution))
     return partitions, shared, n_pieces
+
+
+def most_modular(edges):
+    """As many clusters as are most modular, but for single rows.
+
+    Returns
+    -------
+    merger : Merger
+        At the number to which merging gains.
+    before : Merger
+        At a number before.
+    shared : csr_array of shape (n, n)
+    """
+    before = Merger(edges.graph, edges.leaves, STEP_WEIGHT["modularity"])
+    before.merge_until(_FINE)
+    merger = before.copy()
+    merger.prefer_modularity()
+    merger.merge_until(1, gaining=True)
+    return merger, before, shared_edges(before.flow)
+
+
+def count_clusters(edges):
+    """The number of clusters whose partition is the most modular one.
+
+    At least 2, where there are two rows that differ: rows that have no clusters have modular
+    partitions, too. No fewer than the graph has pieces.
+    """
+    merger, before, shared = most_modular(edges)
+    reached = {}
+    before.prefer_modularity()
+    for count in range(merger.n_clusters + _COUNTS_AROUND, 1, -1)[: 2 * _COUNTS_AROUND + 1]:
+        before.merge_until(count)
+        labels = np.unique(before.labels, return_inverse=True)[1]
+        labels = improve_modularity(shared, labels)
+        reached[before.n_clusters] = modularity(shared, labels)
+    return max(reached, key=reached.get) if reached else merger.n_clusters
 
 
 def merge_down(merger, X, n_clusters):

@@ -46,6 +46,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     angular_standard,
     by_modularity,
     canonical_order,
+    count_clusters,
     distances_to_neighbors,
     edges_of,
     merged,
@@ -84,15 +85,17 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. "auto" is the one, of 2 or more, whose partition has the largest
+        modularity; `n_neighbors` and `metric` are then chosen without it. It takes a few times as
+        long, and is a hint: see the guide's page on choosing for how near it came.
 
     n_neighbors : int or "auto", default="auto"
         Neighbours of each sample in the graph; n_samples - 1 where there are fewer. "auto" is
         ``n_samples / n_clusters / 8``, but at least 4 and at most 20: of small clusters more
         neighbours would be of others. Where that is less than 20, of up to 2,000 samples, it is up
         to 20 instead where with more the clusters of random parts of the samples are those of all
-        samples much more nearly.
+        samples much more nearly. With ``n_clusters="auto"`` it is 20.
 
     linkage : {"modularity", "degree", "path_integral"}, default="modularity"
         "degree" counts the walks that visit the other cluster for one step [1]_;
@@ -136,6 +139,9 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     labels_ : ndarray of shape (n_samples,), int64
         Clusters, numbered by the first training sample of each in an order that depends on the
         values alone.
+
+    n_clusters_ : int
+        Number of clusters that were looked for: `n_clusters`, or what "auto" has found.
 
     n_leaves_ : int
         Number of clusters that the merging started from.
@@ -213,7 +219,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "n_clusters": POSITIVE_INT,
+        "n_clusters": [*POSITIVE_INT, StrOptions({"auto"})],
         "n_neighbors": [*POSITIVE_INT, StrOptions({"auto"})],
         "linkage": [StrOptions(set(STEP_WEIGHT))],
         "metric": [StrOptions({"auto", "euclidean", "cosine"})],
@@ -274,26 +280,29 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         samples = read(self, X, reset=True)
         check_algorithm(self.algorithm, samples.X)
         n = len(samples)
-        if n < self.n_clusters:
-            raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
+        n_clusters = None if self.n_clusters == "auto" else self.n_clusters
+        if n_clusters is not None and n < n_clusters:
+            raise ValueError(f"n_samples={n} should be >= n_clusters={n_clusters}.")
         standard = Standard() if self.metric == "cosine" else _standard_of(samples.X)
         metric = self.metric
         if metric == "auto":
-            metric = choose_metric(samples.X, standard, self.n_clusters)
+            metric = choose_metric(samples.X, standard, n_clusters)
         standard = angular_standard(samples.X) if metric == "cosine" else standard
         X = rows_of(samples.X, standard, metric)
         order = canonical_order(X)
         X = X[order]
         n_neighbors = self.n_neighbors
         if n_neighbors == "auto":
-            n_neighbors = choose_neighbors(X, self.n_clusters)
+            n_neighbors = choose_neighbors(X, n_clusters)
         n_neighbors = min(n_neighbors, max(1, n - 1))
         search = search_in(X, n_neighbors, self.n_jobs)
         learned = {"labels": np.zeros(n, dtype=np.int64), "n_leaves_": 1}
         learned |= {"kernel_width_": 0.0, "resolution_": 1.0, "modularity_": 0.0}
         if n > 1:
             neighbors = nearest_neighbors(search, X, self.algorithm)
-            learned = self._agglomerate(X, neighbors)
+            if n_clusters is None:
+                n_clusters = count_clusters(edges_of(X, neighbors, self.sigma_scale, 1))
+            learned = self._agglomerate(X, neighbors, n_clusters)
         # Numbered by the first row of each.
         _, first, place = np.unique(learned.pop("labels"), return_index=True, return_inverse=True)
         sorted_labels = np.argsort(np.argsort(first))[place]
@@ -303,6 +312,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         vars(self).update(
             samples.fitted,
             **learned,
+            n_clusters_=n_clusters or 1,
             n_neighbors_=n_neighbors,
             metric_=metric,
             center_=standard.center,
@@ -313,31 +323,31 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             _labels=sorted_labels,
         )
         n_found = len(first)
-        if n_found < self.n_clusters:
+        if n_found < self.n_clusters_:
             warn_user(
-                f"X has {n_found} distinct rows, fewer than n_clusters={self.n_clusters}.",
+                f"X has {n_found} distinct rows, fewer than n_clusters={self.n_clusters_}.",
                 ConvergenceWarning,
             )
         return self
 
-    def _agglomerate(self, X, neighbors):
+    def _agglomerate(self, X, neighbors, n_clusters):
         """What is learned of the sorted rows; the labels are any numbers."""
-        edges = edges_of(X, neighbors, self.sigma_scale, self.n_clusters)
+        edges = edges_of(X, neighbors, self.sigma_scale, n_clusters)
         resolution = self.resolution
         if self.linkage != "modularity":
-            merger, n_pieces = merged(X, edges, self.n_clusters, self.linkage)
+            merger, n_pieces = merged(X, edges, n_clusters, self.linkage)
             labels, shared, resolution = merger.labels, shared_edges(merger.flow), 1.0
-            self._check_for_giant(X, edges, labels)
+            self._check_for_giant(X, edges, labels, n_clusters)
         elif resolution == "auto":
-            found = choose_resolution(X, edges, self.n_clusters)
+            found = choose_resolution(X, edges, n_clusters)
             resolution, labels, shared, n_pieces = found
         else:
-            found = by_modularity(X, edges, self.n_clusters, (resolution,))
+            found = by_modularity(X, edges, n_clusters, (resolution,))
             (labels,), shared, n_pieces = found
-        if n_pieces > self.n_clusters:
+        if n_pieces > n_clusters:
             warn_user(
                 f"The graph of neighbours falls into {n_pieces} pieces, more than "
-                f"n_clusters={self.n_clusters}; the smallest were joined to the nearest. A larger "
+                f"n_clusters={n_clusters}; the smallest were joined to the nearest. A larger "
                 "n_neighbors connects more.",
                 ConvergenceWarning,
             )
@@ -349,12 +359,12 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             "modularity_": modularity(shared, labels),
         }
 
-    def _check_for_giant(self, X, edges, labels):
+    def _check_for_giant(self, X, edges, labels, n_clusters):
         """Warn where most rows are in one cluster, and modularity has no such one."""
         largest = _largest_share(labels)
-        if largest <= _GIANT_SHARE or self.n_clusters == 1:
+        if largest <= _GIANT_SHARE or n_clusters == 1:
             return
-        other = _largest_share(choose_resolution(X, edges, self.n_clusters)[1])
+        other = _largest_share(choose_resolution(X, edges, n_clusters)[1])
         if other <= _GIANT_SHARE:
             name = {"degree": "ac-gdl", "path_integral": "ac-pic"}[self.linkage]
             warn_user(

@@ -9,6 +9,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     by_modularity,
     canonical_order,
     edges_of,
+    most_modular,
     rows_of,
     unsigned_zeros,
 )
@@ -37,7 +38,9 @@ _UNEQUAL, _LESS_CUT = 0.5, 0.8
 
 
 def count_neighbors(n, n_clusters):
-    """Neighbours of each of n rows, by the size of the clusters."""
+    """Neighbours of each of n rows, by the size of the clusters, or 20 if that is not known."""
+    if n_clusters is None:
+        return min(_MOST_NEIGHBORS, max(1, n - 1))
     share = round(_NEIGHBOR_SHARE * n / n_clusters)
     return min(max(share, _LEAST_NEIGHBORS), _MOST_NEIGHBORS, max(1, n - 1))
 
@@ -53,7 +56,7 @@ def choose_neighbors(X, n_clusters):
     ----------
     X : float32 ndarray or csr_array of shape (n, d)
         In canonical order.
-    n_clusters : int
+    n_clusters : int or None
 
     Returns
     -------
@@ -61,6 +64,8 @@ def choose_neighbors(X, n_clusters):
     """
     n = X.shape[0]
     first = count_neighbors(n, n_clusters)
+    if n_clusters is None:
+        return first
     n_part = round(_PART * n)
     counts = [first, *(c for c in _MORE_NEIGHBORS if _MORE * first <= c < n_part)]
     if len(counts) == 1 or n > _MOST_ROWS or n_part < n_clusters:
@@ -96,6 +101,9 @@ def _neighbors(X, count):
 
 def _partition(X, neighbors, n_clusters):
     """Labels of sorted rows by modularity, and the edges of the graph."""
+    if n_clusters is None:
+        merger, _, shared = most_modular(edges_of(X, neighbors, 1.0, 1))
+        return np.unique(merger.labels, return_inverse=True)[1], shared
     edges = edges_of(X, neighbors, 1.0, n_clusters)
     (labels,), shared, _ = by_modularity(X, edges, n_clusters)
     return labels, shared
@@ -135,7 +143,7 @@ def choose_metric(X, standard, n_clusters):
     rows = rows[canonical_order(rows)[:: -(-X.shape[0] // _METRIC_ROWS)]]
     n, d = rows.shape
     metrics = metrics_for(d)
-    if len(metrics) == 1 or n < max(2, n_clusters):
+    if len(metrics) == 1 or n < max(2, n_clusters or 2):
         return metrics[0]
     standards = {"euclidean": standard, "cosine": angular_standard(rows)}
     reached = {}
@@ -179,12 +187,12 @@ def clearest_metric(reached, n_clusters, around_mean=False):
     ----------
     reached : dict
         Metric -> modularity.
-    n_clusters : int
+    n_clusters : int or None
     around_mean : bool, default=False
         Whether angles are those around the mean of the rows: then less is clear.
     """
     cosine, euclidean = reached.get("cosine"), reached["euclidean"]
     by = _AROUND_MEAN if around_mean else _BY_METRIC
-    most = 1 - 1 / n_clusters
+    most = 1.0 if n_clusters is None else 1 - 1 / n_clusters
     clearer = cosine is not None and most - cosine < by * (most - euclidean)
     return "cosine" if clearer else "euclidean"

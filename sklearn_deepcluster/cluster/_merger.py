@@ -93,18 +93,24 @@ class Merger:
         other._rows = other._heap = None  # found again by the first merge
         return other
 
-    def merge_until(self, n_clusters):
-        """Merge the most attracted pairs until so many clusters are left, or none attract."""
+    def merge_until(self, n_clusters, *, gaining=False):
+        """Merge the most attracted pairs until so many clusters are left, or none attract.
+
+        With `gaining` as long as the affinity, a gain of modularity say, is positive.
+        """
         if self.n_clusters > n_clusters:
             self._rank_all()
         while self.n_clusters > n_clusters and self._heap:
-            _, cluster, partner = heapq.heappop(self._heap)
+            loss, cluster, partner = heapq.heappop(self._heap)
             if not self._alive[cluster]:
                 continue
-            if self._alive[partner]:
-                self.merge(cluster, partner)
-            else:
+            if not self._alive[partner]:
                 self._push(cluster)
+            elif gaining and loss >= 0:
+                heapq.heappush(self._heap, (loss, cluster, partner))
+                return
+            else:
+                self.merge(cluster, partner)
 
     def merge(self, a, b):
         """Replace two clusters by their union; return its number."""

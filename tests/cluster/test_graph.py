@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 import pickle
 import warnings
 
@@ -17,7 +18,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_deepcluster import GraphAgglomerative
+from sklearn_deepcluster import DEC, GraphAgglomerative
 from sklearn_deepcluster._engine import Standard
 from sklearn_deepcluster.cluster import (
     _agglomeration,
@@ -204,6 +205,57 @@ def test_memory_grows_with_the_neighbours_alone():
     merger.merge_until(1499)  # ranked where something merges
     held = sum(len(partners) for partners, _ in merger._rows.values())
     assert 0 < held <= 2 * 1500 * 5 * 6
+
+
+# -- the number of clusters ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("linkage", LINKAGES)
+@pytest.mark.parametrize("n_clusters", [2, 3, 7, 25])
+def test_the_number_of_clusters_that_are_apart_is_found(n_clusters, linkage):
+    X, y = make_blobs(40 * n_clusters, 8, centers=n_clusters, random_state=1)
+    graph = GraphAgglomerative("auto", linkage=linkage).fit(X)
+    assert graph.n_clusters_ == n_clusters and graph.n_neighbors_ == 20
+    assert adjusted_rand_score(graph.labels_, y) == 1.0
+    np.testing.assert_array_equal(graph.predict(X), graph.labels_)
+    other = np.random.RandomState(0).permutation(len(X))
+    again = GraphAgglomerative("auto", linkage=linkage).fit(X[other])
+    assert adjusted_rand_score(again.labels_, graph.labels_[other]) == 1.0
+
+
+def test_it_is_that_of_the_most_modular_partition():
+    X = load_digits().data[:300]
+    graph = GraphAgglomerative("auto", resolution=1.0).fit(X)
+    given = {"n_neighbors": 20, "resolution": 1.0, "metric": graph.metric_}
+    reached = [GraphAgglomerative(k, **given).fit(X).modularity_ for k in range(2, 31)]
+    assert graph.n_clusters_ == np.argmax(reached) + 2
+    assert graph.modularity_ == max(reached)
+
+
+def test_merging_ends_where_no_pair_gains():
+    X = np.random.RandomState(0).randn(60, 3).astype(np.float32)
+    neighbors = _neighbors.exact_neighbors(_neighbors.search_in(X, 5), X, own=True)
+    edges = _agglomeration.edges_of(X, neighbors, 1.0, 1)
+    merger, before, shared = _agglomeration.most_modular(edges)
+    labels = np.unique(merger.labels, return_inverse=True)[1]
+    reached = _moves.modularity(shared, labels)
+    assert 1 < merger.n_clusters < before.n_clusters
+    for a, b in itertools.combinations(range(merger.n_clusters), 2):
+        assert _moves.modularity(shared, np.where(labels == b, a, labels)) <= reached + 1e-12
+
+
+@pytest.mark.parametrize("X", [np.ones((9, 3)), [[1.0, 2.0]], [[1.0, 2.0], [3.0, 4.0]]])
+def test_rows_without_clusters_have_one(X, recwarn):
+    graph = GraphAgglomerative("auto").fit(X)
+    assert graph.n_clusters_ == 1 and (graph.labels_ == 0).all()
+    assert not recwarn
+
+
+def test_as_a_start_it_finds_what_is_asked_for():
+    X, _ = make_blobs(80, 8, centers=4, random_state=0)
+    dec = DEC(2, init=GraphAgglomerative("auto"), max_epochs=1, min_steps=2, random_state=0)
+    dec.set_params(autoencoder__max_epochs=1, autoencoder__min_steps=2)
+    assert len(np.unique(dec.fit(X).initial_labels_)) == 2
 
 
 # -- neighbours ----------------------------------------------------------------------------------
