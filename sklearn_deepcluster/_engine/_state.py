@@ -64,7 +64,7 @@ class TrainingState:
             "targets": net.targets,
             "weights": [module.state_dict() for module in self._roots()],
             "modules": [_attributes(m, _OF_MODULES) for m in self._modules()],
-            "callbacks": [_attributes(callback) for _, callback in net.callbacks_],
+            "callbacks": [[name, _attributes(callback)] for name, callback in net.callbacks_],
             "batches": _attributes(self.batches),
         }
         if not finished:
@@ -91,9 +91,11 @@ class TrainingState:
                 place, _, buffer = name.rpartition(".")
                 setattr(module.get_submodule(place), buffer, weights[name])
             module.load_state_dict(weights)
-        holders = [*self._modules(), *(callback for _, callback in net.callbacks_), self.batches]
-        kept = [*state["modules"]["list"], *state["callbacks"]["list"], state["batches"]]
-        for holder, values in zip(holders, kept, strict=True):
+        kept = [*zip(self._modules(), state["modules"]["list"], strict=True)]
+        callbacks = dict(pair["list"] for pair in state["callbacks"]["list"])
+        # There may be others of the user now.
+        kept += [(held, callbacks[name]) for name, held in net.callbacks_ if name in callbacks]
+        for holder, values in [*kept, (self.batches, state["batches"])]:
             for name, value in values["dict"]:
                 setattr(holder, name, reader.value(value, getattr(holder, name, None)))
         net.history.clear()

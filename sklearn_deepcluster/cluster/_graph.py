@@ -88,7 +88,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     n_clusters : int or "auto", default=8
         Number of clusters. "auto" is the one, of 2 or more, whose partition has the largest
         modularity; `n_neighbors` and `metric` are then chosen without it. It takes a few times as
-        long, and is a hint: see the guide's page on choosing for how near it came.
+        long, and is a hint: see the page on choosing parameters in the guide for how near it comes.
 
     n_neighbors : int or "auto", default="auto"
         Neighbours of each sample in the graph; n_samples - 1 where there are fewer. "auto" is

@@ -13,7 +13,7 @@ from filelock import FileLock
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PrintLog
 
 from sklearn_deepcluster import Autoencoder
 from sklearn_deepcluster._engine import _checkpoint
@@ -125,6 +125,19 @@ def clone_of(params):
 def test_epochs_may_lie_between_kills(n_files, tmp_path):
     found, _ = interrupted(lambda: tiny("DEC"), str(tmp_path), n_files)
     assert_same_fit(found, tiny("DEC").fit(X))
+
+
+def test_callbacks_and_bars_may_differ(tmp_path, monkeypatch, capsys):
+    rows = []
+    watch = PrintLog(sink=rows.append)
+    kill_after(monkeypatch, 22)
+    with pytest.raises(Killed):
+        tiny("DEC", checkpoint=str(tmp_path), tol=0.0, callbacks=[watch]).fit(X)
+    monkeypatch.undo()
+    assert len(rows) == 3  # two of the header
+    timed = tiny("DEC", tol=0.0, callbacks=[EpochTimer()], verbose=1)
+    assert_same_fit(timed.set_params(checkpoint=str(tmp_path)).fit(X), tiny("DEC", tol=0.0).fit(X))
+    assert "2/2" in capsys.readouterr().err
 
 
 def test_weights_and_labels_belong_to_the_call(tmp_path, monkeypatch):
