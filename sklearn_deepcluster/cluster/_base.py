@@ -306,7 +306,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         given = dataclasses.replace(given, y=self._check(given))
         fitted = self.module_ if resumed else None
         told = functools.partial(fit_told, self, samples, given.y, fitted)
-        with checkpointed(self.checkpoint, told) as trainings:
+        with checkpointed(getattr(self, "checkpoint", None), told) as trainings:
             fitted = self._fit_runs(X, y, sample_weight, given, seeds, trainings)
         self._become(fitted)
         n_empty = self.n_clusters - len(np.unique(self.labels_))
@@ -332,7 +332,7 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
                 parts = [trainings and trainings.part(f"run-{i}") for i in range(self.n_init)]
                 runs = Parallel(n_jobs=self.n_jobs)(
                     delayed(_try_run)(self, given, *of_run)
-                    for of_run in zip(seeds, of_runs, parts, strict=True)
+                    for of_run in zip(seeds, parts, of_runs, strict=True)
                 )
             fitted = self._best_run(runs).fitted
             if given.samples.kept is not None:
@@ -668,7 +668,7 @@ def _run_seeds(seed):
     return [draw_seed(stream) for _ in range(3)]
 
 
-def _try_run(estimator, given, seed, tasks, trainings):
+def _try_run(estimator, given, seed, trainings, tasks):
     """One of several runs: a diverged one is returned as its error, to be left out."""
     try:
         with tasks.told():

@@ -71,13 +71,13 @@ class RotatedTargets(NamedTuple):
 class KMeansRefresh(Schedule):
     """Before each round: k-means on the embedding, rotation, new targets; stop if settled."""
 
-    def __init__(self, task, objective, estimator):
+    def __init__(self, task, objective, estimator, first=None):
         self.task = task
         self.objective = objective
         self.estimator = estimator
         self.random = np.random.RandomState(task.seed)
         self.labels_ = None
-        self.first = self._start()
+        self.first = first  # the centres that the first k-means starts from
 
     def cluster(self):
         """k-means on the present embedding; return (embedding, labels, centres)."""
@@ -97,12 +97,6 @@ class KMeansRefresh(Schedule):
         kmeans.fit(z.numpy(), sample_weight=weight)
         centers = cluster_means(z.numpy(), kmeans.labels_, kmeans.cluster_centers_, weight)
         return z, kmeans.labels_.astype(np.int64), centers
-
-    def _start(self):
-        """The centres that the first k-means starts from."""
-        if self.task.resumed:
-            return self.task.head["cluster_centers_"].cpu()
-        return self.task.start.clusters(self.task.embed())[1]
 
     def refresh(self, net):
         z, labels, centers = self.cluster()
@@ -272,7 +266,11 @@ class DEKM(TakesWeights, BaseDeepClusterer):
 
     def _optimize(self, task):
         objective = RotatedTargetLoss()
-        rounds = KMeansRefresh(task, objective, self)
+        if task.resumed:
+            first = task.head["cluster_centers_"].cpu()
+        else:
+            first = task.start.clusters(task.embed())[1]
+        rounds = KMeansRefresh(task, objective, self, first)
         history = task.train(
             objective,
             rounds=self.max_iter,

@@ -46,7 +46,6 @@ from sklearn_deepcluster.cluster._agglomeration import (
     angular_standard,
     by_modularity,
     canonical_order,
-    count_clusters,
     distances_to_neighbors,
     edges_of,
     merged,
@@ -55,6 +54,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     weights_of,
 )
 from sklearn_deepcluster.cluster._graph_choices import (
+    choose_count,
     choose_metric,
     choose_neighbors,
     choose_resolution,
@@ -301,7 +301,7 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         if n > 1:
             neighbors = nearest_neighbors(search, X, self.algorithm)
             if n_clusters is None:
-                n_clusters = count_clusters(edges_of(X, neighbors, self.sigma_scale, 1))
+                n_clusters = choose_count(X, n_neighbors, self.sigma_scale)
             learned = self._agglomerate(X, neighbors, n_clusters)
         # Numbered by the first row of each.
         _, first, place = np.unique(learned.pop("labels"), return_index=True, return_inverse=True)

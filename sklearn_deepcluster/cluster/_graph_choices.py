@@ -8,6 +8,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     angular_standard,
     by_modularity,
     canonical_order,
+    count_clusters,
     edges_of,
     most_modular,
     rows_of,
@@ -31,6 +32,9 @@ _STEADY = 0.02
 # the largest modularity that so many clusters can have: a tenth less, or .06 where angles are those
 # around the mean.
 _METRIC_ROWS, _BY_METRIC, _AROUND_MEAN = 4_000, 0.9, 0.94
+
+# The number of clusters is that in so many rows.
+_COUNTED_ROWS = 4_000
 
 # Where clusters differ in size: the resolution that is tried beside 1, and taken where its
 # normalised cut is less than this share.
@@ -93,6 +97,16 @@ def choose_neighbors(X, n_clusters):
         if unsteady < limit and modularity(edges, labels) >= clear:
             limit, taken = unsteady, count
     return taken
+
+
+def choose_count(X, n_neighbors, sigma_scale):
+    """The number of clusters whose partition of some rows is the most modular.
+
+    The more rows there are to so many neighbours, the more clusters are.
+    """
+    some = X[:: -(-X.shape[0] // _COUNTED_ROWS)]
+    neighbors = _neighbors(some, min(n_neighbors, some.shape[0] - 1))
+    return count_clusters(edges_of(some, neighbors, sigma_scale, 1))
 
 
 def _neighbors(X, count):

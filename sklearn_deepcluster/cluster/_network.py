@@ -132,7 +132,7 @@ class FrozenNetwork:
         """The loss that the network is trained with before it clusters, or None."""
         return self.fitted._loss()
 
-    def first(self, samples, seed, clusterer, tasks, checkpoint):
+    def first(self, samples, seed, clusterer, tasks, checkpoint=None):
         """The network with its first weights, by the settings of the clusterer it is for.
 
         A training of its own leaves its state in the folder `checkpoint`, if that is not None.
@@ -164,7 +164,7 @@ class TrainedNetwork(FrozenNetwork):
         of_user = getattr(self.fitted, "module", None) is not None
         return None if of_user else self.fitted.n_components
 
-    def first(self, samples, seed, clusterer, tasks, checkpoint):
+    def first(self, samples, seed, clusterer, tasks, checkpoint=None):
         representation = clone(self.fitted)
         seeded = clusterer.random_state is not None or representation.random_state is not None
         inherited = {
@@ -173,8 +173,9 @@ class TrainedNetwork(FrozenNetwork):
             "random_state": seed,
             "checkpoint": checkpoint,
         }
+        own = representation.get_params(deep=False)
         for name, value in inherited.items():
-            if getattr(representation, name) in (None, "auto"):
+            if own.get(name, "given") in (None, "auto"):  # one of a user may lack some
                 representation.set_params(**{name: value})
         verbose = max(clusterer.verbose, representation.verbose)
         memory = clusterer.memory if seeded else None
@@ -212,7 +213,7 @@ class UserNetwork:
     def width(self):
         return None if self.built is None else self.built[1][1]
 
-    def first(self, samples, seed, clusterer, tasks, checkpoint):
+    def first(self, samples, seed, clusterer, tasks, checkpoint=None):
         kept = self.built
         if kept is not None and kept[0] == seed:
             made, self.built = kept[1], None

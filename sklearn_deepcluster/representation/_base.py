@@ -205,7 +205,7 @@ class BaseRepresentation(TorchEstimator):
         """Train on samples; return the fitted state, name -> value."""
         fitted = self.module_ if resume else None
         told = functools.partial(fit_told, self, samples, fitted=fitted)
-        with checkpointed(self.checkpoint, told) as trainings:
+        with checkpointed(getattr(self, "checkpoint", None), told) as trainings:
             return self._train_on(samples, tasks, resume, trainings)
 
     def _train_on(self, samples, tasks, resume, trainings):
