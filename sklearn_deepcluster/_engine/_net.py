@@ -57,11 +57,11 @@ class Step:
         return None if self.weight is None else self.weight / self.weight.mean()
 
     def scaled(self, terms):
-        """Terms of the batch by `own_weight`, each times the share of the batch in all rows."""
+        """Terms of the batch by `own_weight`, each times the mean weight of its rows."""
         if self.weight is None:
             return terms
-        share = self.weight.mean()
-        return {name: share * value for name, value in terms.items()}
+        mean = self.weight.mean()
+        return {name: mean * value for name, value in terms.items()}
 
     def network(self, x):
         """Outputs of the module for other rows x (b, d), such as perturbed ones.

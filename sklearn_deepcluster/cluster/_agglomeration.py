@@ -103,7 +103,7 @@ def most_modular(edges):
 def count_clusters(edges):
     """The number of clusters whose partition is the most modular one.
 
-    At least 2, where there are two rows that differ: rows that have no clusters have modular
+    At least 2, unless nearest neighbours join all rows: those that have no clusters have modular
     partitions, too. No fewer than the graph has pieces.
     """
     merger, before, shared = most_modular(edges)

@@ -86,9 +86,9 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of clusters. "auto" is the one, of 2 or more, whose partition has the largest
-        modularity; `n_neighbors` and `metric` are then chosen without it. It takes a few times as
-        long, and is a hint: see the page on choosing parameters in the guide for how near it comes.
+        Number of clusters. "auto" is the one, of 2 or more, whose partition of up to 4,000 samples
+        has the largest modularity; `n_neighbors` and `metric` are then chosen without it. It is a
+        hint: see the page on choosing parameters in the guide for how near it comes.
 
     n_neighbors : int or "auto", default="auto"
         Neighbours of each sample in the graph; n_samples - 1 where there are fewer. "auto" is
