@@ -357,7 +357,6 @@ def test_scores_are_monitored():
     assert rows[0]["adjusted_rand_score"] == adjusted_rand_score(y, dec.labels_)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("rich") is None, reason="its bars are drawn by rich")
 def test_progress_bars(capsys):
     least("DEC", n_init=2).set_callbacks(ProgressBar()).fit(blobs()[0])
     assert "DEC - clustering" in capsys.readouterr().out
