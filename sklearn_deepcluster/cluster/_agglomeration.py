@@ -64,6 +64,8 @@ def by_modularity(X, edges, n_clusters, resolutions=(1.0,)):
     Returns
     -------
     partitions : list of ndarray of shape (n,)
+    mergers : list of Merger
+        With so many clusters left, from which single rows have moved to the partitions.
     shared : csr_array of shape (n, n)
         The edges, see :func:`~sklearn_deepcluster.cluster._moves.shared_edges`.
     n_pieces : int
@@ -71,14 +73,15 @@ def by_modularity(X, edges, n_clusters, resolutions=(1.0,)):
     """
     fine = Merger(edges.graph, edges.leaves, STEP_WEIGHT["modularity"])
     fine.merge_until(FINE_PER_CLUSTER * n_clusters)
-    shared, partitions = shared_edges(fine.flow), []
+    shared, partitions, mergers = shared_edges(fine.flow), [], []
     for resolution in resolutions:
         merger = fine.copy()
         merger.prefer_modularity(resolution)
         n_pieces = merge_down(merger, X, n_clusters)
         labels = np.unique(merger.labels, return_inverse=True)[1]
         partitions.append(improve_modularity(shared, labels, resolution))
-    return partitions, shared, n_pieces
+        mergers.append(merger)
+    return partitions, mergers, shared, n_pieces
 
 
 def most_modular(edges):

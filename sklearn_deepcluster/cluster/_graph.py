@@ -48,6 +48,7 @@ from sklearn_deepcluster.cluster._agglomeration import (
     canonical_order,
     distances_to_neighbors,
     edges_of,
+    merge_down,
     merged,
     rows_of,
     unsigned_zeros,
@@ -66,6 +67,7 @@ from sklearn_deepcluster.cluster._neighbors import (
     nearest_neighbors,
     search_in,
 )
+from sklearn_deepcluster.cluster._tree import tree_of
 from sklearn_deepcluster.utils._pickles import VersionedPickle
 from sklearn_deepcluster.utils._sklearn import Interval, StrOptions, _fit_context
 from sklearn_deepcluster.utils._warnings import warn_user
@@ -146,6 +148,18 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
     n_leaves_ : int
         Number of clusters that the merging started from.
 
+    children_ : ndarray of shape (n_samples - 1, 2), int64
+        What each merge joined, down to one cluster, in this order and as
+        :class:`~sklearn.cluster.AgglomerativeClustering` has it: a sample if less than n_samples,
+        else the merge with n_samples less. The first are those to the `n_leaves_`, the next, by
+        `linkage`, those to `n_clusters_`: to the clusters of `labels_`, but for single samples that
+        moved. After them the nearest merge first.
+
+    distances_ : ndarray of shape (n_samples - 1,)
+        How many times the edges between the clusters of a merge chance would make [7]_; 0 to the
+        `n_leaves_`. Above 1 the merge costs modularity, at resolution 1. They ascend: one above
+        a later one is lowered to it. Without an edge it is twice the largest other, at least 2.
+
     n_neighbors_ : int
         Neighbours of each sample.
 
@@ -206,6 +220,8 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
        Review E 74, 2006.
     .. [6] J. Shi, J. Malik, "Normalized cuts and image segmentation", IEEE Transactions on
        Pattern Analysis and Machine Intelligence 22, 2000.
+    .. [7] T. Bonald, B. Charpentier, A. Galland, A. Hollocou, "Hierarchical graph clustering using
+       node pair sampling", Mining and Learning with Graphs (MLG), 2018.
 
     Examples
     --------
@@ -298,11 +314,12 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
         search = search_in(X, n_neighbors, self.n_jobs)
         learned = {"labels": np.zeros(n, dtype=np.int64), "n_leaves_": 1}
         learned |= {"kernel_width_": 0.0, "resolution_": 1.0, "modularity_": 0.0}
+        learned |= {"children_": np.empty((0, 2), dtype=np.int64), "distances_": np.empty(0)}
         if n > 1:
             neighbors = nearest_neighbors(search, X, self.algorithm)
             if n_clusters is None:
                 n_clusters = choose_count(X, n_neighbors, self.sigma_scale)
-            learned = self._agglomerate(X, neighbors, n_clusters)
+            learned = self._agglomerate(X, order, neighbors, n_clusters)
         # Numbered by the first row of each.
         _, first, place = np.unique(learned.pop("labels"), return_index=True, return_inverse=True)
         sorted_labels = np.argsort(np.argsort(first))[place]
@@ -330,20 +347,20 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
             )
         return self
 
-    def _agglomerate(self, X, neighbors, n_clusters):
-        """What is learned of the sorted rows; the labels are any numbers."""
+    def _agglomerate(self, X, order, neighbors, n_clusters):
+        """What is learned of the sorted rows; the labels are any numbers, the tree has `order`."""
         edges = edges_of(X, neighbors, self.sigma_scale, n_clusters)
         resolution = self.resolution
         if self.linkage != "modularity":
             merger, n_pieces = merged(X, edges, n_clusters, self.linkage)
-            labels, shared, resolution = merger.labels, shared_edges(merger.flow), 1.0
+            labels, shared, resolution = merger.labels.copy(), shared_edges(merger.flow), 1.0
             self._check_for_giant(X, edges, labels, n_clusters)
         elif resolution == "auto":
             found = choose_resolution(X, edges, n_clusters)
-            resolution, labels, shared, n_pieces = found
+            resolution, labels, merger, shared, n_pieces = found
         else:
             found = by_modularity(X, edges, n_clusters, (resolution,))
-            (labels,), shared, n_pieces = found
+            (labels,), (merger,), shared, n_pieces = found
         if n_pieces > n_clusters:
             warn_user(
                 f"The graph of neighbours falls into {n_pieces} pieces, more than "
@@ -351,8 +368,13 @@ class GraphAgglomerative(VersionedPickle, ClusterMixin, BaseEstimator):
                 "n_neighbors connects more.",
                 ConvergenceWarning,
             )
+        merger.prefer_near()  # modularity would go by size where hardly an edge is left
+        merge_down(merger, X, 1)
+        children, distances = tree_of(merger, edges.leaves, order)
         return {
             "labels": labels,
+            "children_": children,
+            "distances_": distances,
             "kernel_width_": edges.width,
             "n_leaves_": int(edges.leaves.max()) + 1,
             "resolution_": float(resolution),

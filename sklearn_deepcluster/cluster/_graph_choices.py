@@ -119,7 +119,7 @@ def _partition(X, neighbors, n_clusters):
         merger, _, shared = most_modular(edges_of(X, neighbors, 1.0, 1))
         return np.unique(merger.labels, return_inverse=True)[1], shared
     edges = edges_of(X, neighbors, 1.0, n_clusters)
-    (labels,), shared, _ = by_modularity(X, edges, n_clusters)
+    (labels,), _, shared, _ = by_modularity(X, edges, n_clusters)
     return labels, shared
 
 
@@ -140,15 +140,17 @@ def choose_resolution(X, edges, n_clusters):
     -------
     resolution : float
     labels : ndarray of shape (n,)
+    merger : Merger
     shared : csr_array of shape (n, n)
     n_pieces : int
         As :func:`~sklearn_deepcluster.cluster._agglomeration.by_modularity` has them.
     """
     resolutions = (1.0, _UNEQUAL) if n_clusters > 1 else (1.0,)
-    partitions, shared, n_pieces = by_modularity(X, edges, n_clusters, resolutions)
+    found = by_modularity(X, edges, n_clusters, resolutions)
+    partitions, mergers, shared, n_pieces = found
     cuts = [normalized_cut(shared, labels) for labels in partitions]
     chosen = len(cuts) - 1 if cuts[-1] < _LESS_CUT * cuts[0] else 0
-    return resolutions[chosen], partitions[chosen], shared, n_pieces
+    return resolutions[chosen], partitions[chosen], mergers[chosen], shared, n_pieces
 
 
 def choose_metric(X, standard, n_clusters):

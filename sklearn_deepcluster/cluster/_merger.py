@@ -12,8 +12,9 @@ class Merger:
 
     It starts from any labels and stops at any number of clusters, to go on later. The pair that
     attracts most merges first: by the weight of walks between two clusters (degree linkage, path
-    integral), or, from :meth:`prefer_modularity` on, by the modularity that is gained. Clusters
-    have ascending numbers; a merged one has a new number, the largest.
+    integral), or, from :meth:`prefer_modularity` on, by the modularity that is gained, or, from
+    :meth:`prefer_near` on, by the edges relative to those expected. Clusters have ascending
+    numbers; a merged one has a new number, the largest.
 
     Parameters
     ----------
@@ -31,6 +32,9 @@ class Merger:
     flow : csr_array of shape (n, n)
         The graph with each row to itself, and rows of sum 1.
     n_clusters : int
+    merges : list of tuple of (int, int, float)
+        The two clusters of each merge and their distance: how many times the edges between them
+        chance would make, infinite where there are none.
 
     Examples
     --------
@@ -75,7 +79,8 @@ class Merger:
         # Of the flow out of and into each cluster, its share.
         inflow = np.bincount(self._heads, self._weights, minlength=n) + kept
         self._strengths = np.bincount(labels, (1 + inflow) / (2 * n), minlength=2 * count)
-        self._resolution = None  # that of modularity, once it decides
+        self.merges = []
+        self._affinity, self._resolution = "_walks", None
         self._rows = self._heap = None
 
     def members(self):
@@ -88,7 +93,7 @@ class Merger:
         other = copy.copy(self)
         for name in ("labels", "_inner_out", "_inner_in", "_visits", "_alive", "_sizes"):
             setattr(other, name, getattr(self, name).copy())
-        for name in ("_members", "_leaving", "_entering", "_strengths"):
+        for name in ("_members", "_leaving", "_entering", "_strengths", "merges"):
             setattr(other, name, getattr(self, name).copy())
         other._rows = other._heap = None  # found again by the first merge
         return other
@@ -125,7 +130,11 @@ class Merger:
         leaving = np.concatenate([self._leaving[a], self._leaving[b]])
         entering = np.concatenate([self._entering[a], self._entering[b]])
         outside = self.labels[self._heads[leaving]] != new
-        self._count_inner(leaving[~outside])
+        between = leaving[~outside]
+        self._count_inner(between)
+        flow = self._weights[between].sum() / len(self.labels)
+        expected = 2 * self._strengths[a] * self._strengths[b]
+        self.merges.append((int(a), int(b), float(expected / flow) if flow else np.inf))
         self._leaving.append(leaving[outside])
         self._entering.append(entering[self.labels[self._tails[entering]] != new])
         for gone in (a, b):
@@ -136,8 +145,15 @@ class Merger:
 
     def prefer_modularity(self, resolution=1.0):
         """From here on merge the pair that gains the most modularity of this resolution."""
-        if self._resolution != resolution:
-            self._resolution, self._heap = resolution, None
+        self._prefer("_modularity_gains", resolution)
+
+    def prefer_near(self):
+        """From here on merge the pair of the least distance, as `merges` have it."""
+        self._prefer("_nearness", None)
+
+    def _prefer(self, affinity, resolution):
+        if (affinity, resolution) != (self._affinity, self._resolution):
+            self._affinity, self._resolution, self._heap = affinity, resolution, None
 
     def _rank_all(self):
         """Rank every cluster, once: not before something merges by it."""
@@ -153,8 +169,7 @@ class Merger:
 
     def _rank(self, cluster):
         """Store the affinities of a cluster to all older ones and push the best."""
-        affinities_of = self._walks if self._resolution is None else self._modularity_gains
-        partners, affinities = affinities_of(cluster)
+        partners, affinities = getattr(self, self._affinity)(cluster)
         older = partners < cluster
         self._rows[cluster] = partners[older], affinities[older]
         self._push(cluster)
@@ -170,13 +185,23 @@ class Merger:
 
     def _modularity_gains(self, cluster):
         """Modularity gained by joining a cluster with each that it has edges with."""
+        partners, flows, expected = self._edges_of(cluster)
+        return partners, flows - self._resolution * expected
+
+    def _nearness(self, cluster):
+        """How many times the edges that chance would make a cluster has with each other one."""
+        partners, flows, expected = self._edges_of(cluster)
+        return partners, flows / expected
+
+    def _edges_of(self, cluster):
+        """Edges of a cluster with others, and those expected: (numbers, shares, shares)."""
         leaving, entering = self._leaving[cluster], self._entering[cluster]
         partners, flows = _sums(
             np.concatenate([self.labels[self._heads[leaving]], self.labels[self._tails[entering]]]),
             np.concatenate([self._weights[leaving], self._weights[entering]]),
         )
         expected = 2 * self._strengths[cluster] * self._strengths[partners]
-        return partners, flows / len(self.labels) - self._resolution * expected
+        return partners, flows / len(self.labels), expected
 
     def _walks(self, cluster):
         """Affinities of a cluster to all that walks reach: (numbers, values)."""
