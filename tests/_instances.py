@@ -31,7 +31,7 @@ def tiny_conv_autoencoder(**params):
 _ROUNDS = {"max_epochs": 1, "min_steps": 20, "update_interval": 10, "batch_size": 64}
 _EPOCHS = {"max_epochs": 2, "min_steps": 20, "batch_size": 64, "lr": 1e-2}
 _FROM_SCRATCH = {"init": None, "max_epochs": 4, "min_steps": 32, "batch_size": 64, "lr": 2e-2}
-_BLOCKS = {"filters": (4,), "kernel_sizes": (3,), "n_components": 16, "resize": 8}
+_BLOCKS = {"filters": (4,), "kernel_sizes": (3,), "n_components": 16}
 
 
 def tiny_gru_encoder(**params):

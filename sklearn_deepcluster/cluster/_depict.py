@@ -79,7 +79,8 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
     prior : array-like of shape (n_clusters,) or "start"
         Expected shares of the clusters in any order: the largest belongs to the largest initial
         cluster, and so on. "start" takes the shares of the initial clusters. None is uniform, as
-        published, and draws clusters of unequal size towards equal ones.
+        published, and draws clusters of unequal size towards equal ones: it tears the ones off
+        the cluster of USPS's ones.
 
     semi_supervised : bool
         Use the labels that ``fit(X, y)`` is given: rows with y = -1 are unlabelled, the others
@@ -162,9 +163,9 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         init="auto",
         lam=1.0,
         target="square",
-        prior=None,
+        prior="start",
         semi_supervised=False,
-        warm_up_epochs=2,
+        warm_up_epochs=5,
         max_epochs=10,
         min_steps=1000,
         tol=1e-3,

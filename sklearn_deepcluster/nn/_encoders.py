@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import nn
 
-from sklearn_deepcluster.nn._layers import ACTIVATIONS, Conv2d, initialize
+from sklearn_deepcluster.nn._layers import ACTIVATIONS, Conv2d, initialize, pad_same
 
 
 class BlockEncoder(nn.Module):
@@ -82,10 +82,13 @@ def block_mlp(n_features, widths, n_components, generator, activation="relu"):
     return BlockEncoder(blocks, _head(last, n_components, generator))
 
 
-def conv_block(n_in, n_out, kernel_size, generator, activation="relu"):
-    """Two convolutions, batch normalisation and pooling of 2 x 2 (Trosten, thesis, Table 3)."""
+def conv_block(n_in, n_out, kernel_size, generator, activation="relu", padding="valid"):
+    """Two convolutions, batch normalisation and pooling of 2 x 2 (Trosten, thesis, Table 3).
+
+    Without padding ("valid") a last odd row or column is not pooled; with "same" it is.
+    """
     first, second = (
-        nn.utils.skip_init(Conv2d, n, n_out, kernel_size, dtype=torch.float32)
+        nn.utils.skip_init(Conv2d, n, n_out, kernel_size, padding=padding, dtype=torch.float32)
         for n in (n_in, n_out)
     )
     return nn.Sequential(
@@ -94,7 +97,7 @@ def conv_block(n_in, n_out, kernel_size, generator, activation="relu"):
         _layer(second, generator),
         nn.BatchNorm2d(n_out, dtype=torch.float32),
         ACTIVATIONS[activation](),
-        nn.MaxPool2d(2),
+        nn.MaxPool2d(2, ceil_mode=padding == "same"),
     )
 
 
@@ -104,10 +107,8 @@ def same_padded(block, x):
     Sides are halved, rounded up; the weights are the block's own.
     """
     for layer in block:
-        if isinstance(layer, nn.Conv2d):
-            height, width = layer.kernel_size
-            sides = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
-            x = layer(nn.functional.pad(x, sides))
+        if isinstance(layer, nn.Conv2d) and layer.padding != "same":
+            x = layer(pad_same(x, layer.kernel_size))
         elif isinstance(layer, nn.MaxPool2d):
             x = nn.functional.max_pool2d(x, layer.kernel_size, ceil_mode=True)
         else:
@@ -115,17 +116,24 @@ def same_padded(block, x):
     return x
 
 
-def block_sides(side, kernel_sizes):
+def block_sides(side, kernel_sizes, padding="valid"):
     """Side of the maps after each block of :func:`conv_block`; not positive: too small."""
     sides = []
     for kernel in kernel_sizes:
-        side = (side - 2 * (kernel - 1)) // 2
+        side = -(-side // 2) if padding == "same" else (side - 2 * (kernel - 1)) // 2
         sides.append(side)
     return sides
 
 
 def block_convnet(
-    sample_shape, filters, kernel_sizes, n_components, generator, size=None, activation="relu"
+    sample_shape,
+    filters,
+    kernel_sizes,
+    n_components,
+    generator,
+    size=None,
+    activation="relu",
+    padding="valid",
 ):
     """The network of the tensor kernel thesis, a :class:`BlockEncoder` on images (b, c, h, w).
 
@@ -133,12 +141,12 @@ def block_convnet(
     """
     channels, height, width = sample_shape
     blocks = [
-        conv_block(n_in, n_out, kernel, generator, activation)
+        conv_block(n_in, n_out, kernel, generator, activation, padding)
         for (n_in, n_out), kernel in zip(
             itertools.pairwise((channels, *filters)), kernel_sizes, strict=True
         )
     ]
-    sides = [block_sides(side, kernel_sizes)[-1] for side in size or (height, width)]
+    sides = [block_sides(side, kernel_sizes, padding)[-1] for side in size or (height, width)]
     head = _head(filters[-1] * sides[0] * sides[1], n_components, generator)
     return BlockEncoder(blocks, head, None if size is None else Resize(size))
 

@@ -166,7 +166,18 @@ class _AroundOneDNN:
 
 
 class Conv2d(_AroundOneDNN, nn.Conv2d):
-    pass
+    def _conv_forward(self, x, weight, bias):
+        if self.padding == "same" and not all(side % 2 for side in self.kernel_size):
+            x = pad_same(x, self.kernel_size)  # as torch does, but it warns
+            return nn.functional.conv2d(x, weight, bias, self.stride)
+        return super()._conv_forward(x, weight, bias)
+
+
+def pad_same(x, kernel_size):
+    """Maps (n, c, h, w) with the zeros around them by which a convolution leaves their size."""
+    height, width = kernel_size
+    sides = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
+    return nn.functional.pad(x, sides)
 
 
 class ConvTranspose2d(_AroundOneDNN, nn.ConvTranspose2d):

@@ -52,10 +52,13 @@ class ContextPredictor(TakesWeights, BaseRepresentation):
         Channels of each block of two convolutions, batch normalisation and pooling.
 
     kernel_sizes : tuple of int
-        Sides of the kernels of each block. They are not padded, except on patches.
+        Sides of the kernels of each block.
 
-    resize : "auto", int or None
-        Height and width that whole images are resized to for the embedding, see ``ConvEncoder``.
+    padding : {"auto", "same", "valid"}
+        Of whole images, for the embedding, see ``ConvEncoder``. Patches are always padded.
+
+    resize : int
+        Height and width that whole images are resized to for the embedding; None leaves them.
         Patches are cut from images of the size that they have.
 
     activation : str
@@ -153,7 +156,8 @@ class ContextPredictor(TakesWeights, BaseRepresentation):
         sample_shape=None,
         filters=(32, 32),
         kernel_sizes=(5, 3),
-        resize="auto",
+        padding="auto",
+        resize=None,
         activation="relu",
         patch_size="auto",
         jitter="auto",
@@ -178,6 +182,7 @@ class ContextPredictor(TakesWeights, BaseRepresentation):
         self.sample_shape = sample_shape
         self.filters = filters
         self.kernel_sizes = kernel_sizes
+        self.padding = padding
         self.resize = resize
         self.activation = activation
         self.patch_size = patch_size

@@ -21,8 +21,8 @@ from sklearn_deepcluster.nn import (
 from sklearn_deepcluster.representation._base import CENTER, check_widths, image_shape
 from sklearn_deepcluster.utils._sklearn import StrOptions
 
-# Sides below the first are resized to the second: 16 pixels leave nothing after two blocks.
-SMALL_SIDE, RESIZED_SIDE = 24, 32
+# Maps of the last block are this many pixels high and wide, or convolutions are padded.
+LEAST_SIDE = 2
 # More steps than these of a sequence are read several at once.
 MOST_FRAMES = 25
 
@@ -132,11 +132,15 @@ class ConvEncoder(BaseEncoder):
         Channels of each block.
 
     kernel_sizes : tuple of int, default=(5, 3)
-        Sides of the kernels of each block; they are not padded.
+        Sides of the kernels of each block.
 
-    resize : "auto", int or None, default="auto"
-        Height and width that images are resized to, bilinearly. "auto" makes 32 pixels of sides
-        below 24, which the blocks would leave nothing of, and leaves others.
+    padding : {"auto", "same", "valid"}, default="auto"
+        "same" pads images with zeros so that a convolution leaves their size, and halves it by
+        pooling, rounded up; "valid", as published, pads nothing. "auto" is "same" where otherwise
+        less than 2 x 2 pixels would be left: for sides below 24 with the default kernels.
+
+    resize : int, default=None
+        Height and width that images are resized to first, bilinearly; None leaves them.
 
     activation : str, default="relu"
         "relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid" or "identity".
@@ -167,7 +171,8 @@ class ConvEncoder(BaseEncoder):
         "sample_shape": ["array-like", None],
         "filters": ["array-like"],
         "kernel_sizes": ["array-like"],
-        "resize": [StrOptions({"auto"}), *POSITIVE_INT, None],
+        "padding": [StrOptions({"auto", "same", "valid"})],
+        "resize": [*POSITIVE_INT, None],
         "activation": [StrOptions(set(ACTIVATIONS))],
     }
     _takes_sparse = False
@@ -179,7 +184,8 @@ class ConvEncoder(BaseEncoder):
         sample_shape=None,
         filters=(32, 32),
         kernel_sizes=(5, 3),
-        resize="auto",
+        padding="auto",
+        resize=None,
         activation="relu",
         center="auto",
     ):
@@ -187,6 +193,7 @@ class ConvEncoder(BaseEncoder):
         self.sample_shape = sample_shape
         self.filters = filters
         self.kernel_sizes = kernel_sizes
+        self.padding = padding
         self.resize = resize
         self.activation = activation
         self.center = center
@@ -200,15 +207,19 @@ class ConvEncoder(BaseEncoder):
                 "same length."
             )
         shape = image_shape(self.sample_shape, n_features, sample_shape)
-        size = resized(shape[1:], self.resize)
-        if min(block_sides(min(size or shape[1:]), kernels)) < 1:
+        size = None if self.resize is None else (self.resize, self.resize)
+        size = None if size == tuple(shape[1:]) else size
+        left, padding = min(block_sides(min(size or shape[1:]), kernels)), self.padding
+        if padding == "auto":
+            padding = "same" if left < LEAST_SIDE else "valid"
+        if padding == "valid" and left < 1:
             raise ValueError(
                 f"Images of sample_shape={shape}, resized by resize={self.resize!r}, are too small "
-                f"for kernel_sizes={self.kernel_sizes!r} without padding. Raise resize, or use "
-                "fewer or smaller kernels."
+                f"for kernel_sizes={self.kernel_sizes!r} with padding='valid'. Use "
+                "padding='same', raise resize, or use fewer or smaller kernels."
             )
         encoder = block_convnet(
-            shape, filters, kernels, self.n_components, rng, size, self.activation
+            shape, filters, kernels, self.n_components, rng, size, self.activation, padding
         )
         module = AutoencoderModule(encoder, None, input_shape=shape)
         return module.to(memory_format=torch.channels_last), self.n_components
@@ -257,17 +268,6 @@ class DefaultEncoder(BaseEncoder):
     def build(self, n_features, sample_shape, rng):
         kind = ConvEncoder if len(sample_shape) > 1 else MLPEncoder
         return kind(**self.get_params()).build(n_features, sample_shape, rng)
-
-
-def resized(sides, resize):
-    """Height and width that images of these `sides` are resized to, or None."""
-    if resize is None:
-        return None
-    if resize == "auto":
-        size = tuple(RESIZED_SIDE if side < SMALL_SIDE else side for side in sides)
-    else:
-        size = (resize, resize)
-    return None if size == tuple(sides) else size
 
 
 class GRUEncoder(BaseEncoder):

@@ -587,7 +587,7 @@ def test_networks_of_the_user_are_trained_on_a_copy_under_the_seed(kind, blobs):
         (nn.Sequential(nn.Linear(6, 2), nn.Flatten(0)), "encoder must give the embedding"),
         (lambda n_features: n_features, "which is no torch.nn.Module"),
         (ConvEncoder(sample_shape=(2, 4)), "sample_shape=.* does not fit"),
-        (ConvEncoder(resize=None), "too small for kernel_sizes"),
+        (ConvEncoder(padding="valid"), "too small for kernel_sizes"),
         (MLPEncoder, "is a class; an instance is needed"),
         (GRUEncoder(sample_shape=(4, 2)), "sample_shape=.* does not fit"),
     ],

@@ -144,7 +144,9 @@ def test_whether_the_clusters_learn_from_the_classifiers_matters(blobs):
 def test_maps_of_images_have_companions(companion, digits):
     X, y = digits
     images = X[y < 2][:100].reshape(-1, 8, 8)
-    encoder = ConvEncoder(filters=(4, 6), kernel_sizes=(3, 2), n_components=5, resize=14)
+    encoder = ConvEncoder(
+        filters=(4, 6), kernel_sizes=(3, 2), n_components=5, padding="valid", resize=14
+    )
     look = Objectives()
     # From clusters: what random weights find in so few steps hangs on rounding.
     params = SHORT | {"init": "k-means", "callbacks": [look], "random_state": 0}

@@ -46,7 +46,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def ddc(images):
-    encoder = ConvEncoder(filters=(4,), kernel_sizes=(3,), n_components=8, resize=None)
+    encoder = ConvEncoder(filters=(4,), kernel_sizes=(3,), n_components=8)
     return DDC(3, encoder=encoder, max_epochs=2, min_steps=20, random_state=0).fit(images)
 
 
@@ -165,9 +165,7 @@ def test_one_channel_is_grey():
 def test_the_shape_of_the_images_is_that_of_x_of_the_fit_or_of_the_network(ddc, images):
     flat = images.reshape(200, -1)
     want = ClusterSamplesDisplay.from_estimator(ddc, images).images
-    encoder = ConvEncoder(
-        filters=(4,), kernel_sizes=(3,), n_components=8, resize=None, sample_shape=(8, 8)
-    )
+    encoder = ConvEncoder(filters=(4,), kernel_sizes=(3,), n_components=8, sample_shape=(8, 8))
     of_rows = DDC(3, encoder=encoder, max_epochs=2, min_steps=20, random_state=0).fit(flat)
     for model in (ddc, of_rows):
         found = ClusterSamplesDisplay.from_estimator(model, flat).images
@@ -276,9 +274,7 @@ def derivative(model, x, cluster, guided):
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_the_importance_is_the_guided_derivative_of_the_log_odds(activation, images):
     pytest.importorskip("captum", reason="needs captum")
-    encoder = ConvEncoder(
-        filters=(4,), kernel_sizes=(3,), n_components=8, resize=None, activation=activation
-    )
+    encoder = ConvEncoder(filters=(4,), kernel_sizes=(3,), n_components=8, activation=activation)
     model = DDC(3, encoder=encoder, max_epochs=1, min_steps=10, random_state=0).fit(images)
     display = ImportanceDisplay.from_estimator(model, images, n_samples=2)
     for cluster, row, found in zip(

@@ -39,7 +39,7 @@ from sklearn_deepcluster.inspection._layers import evaluating, layer_outputs
 from sklearn_deepcluster.kernels import batch_kernel, naive_tensor_distances, tensor_distances
 from tests._instances import network_input
 
-CONV = ConvEncoder(filters=(3, 4), kernel_sizes=(3, 1), n_components=6, resize=None)
+CONV = ConvEncoder(filters=(3, 4), kernel_sizes=(3, 1), n_components=6, padding="valid")
 SHORT = {"max_epochs": 3, "min_steps": 15, "batch_size": 40, "random_state": 0}
 AT_RANDOM = {**SHORT, "init": None}  # without clusters to start from
 

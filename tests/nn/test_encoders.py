@@ -54,11 +54,12 @@ def test_the_network_of_the_thesis():
 
 @pytest.mark.parametrize("side", range(11, 24))
 @pytest.mark.parametrize("kernels", [(5,), (3, 1), (2, 2)])
-def test_the_sides_of_the_maps_are_foretold(side, kernels):
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_the_sides_of_the_maps_are_foretold(side, kernels, padding):
     shape = (2, side, 34 - side)
     filters = (3, 4)[: len(kernels)]
-    sides = [block_sides(s, kernels) for s in shape[1:]]
-    encoder = block_convnet(shape, filters, kernels, 5, rng())
+    sides = [block_sides(s, kernels, padding) for s in shape[1:]]
+    encoder = block_convnet(shape, filters, kernels, 5, rng(), padding=padding)
     maps = Exposing(AutoencoderModule(encoder, None), encoder.taps)(draw(2, *shape))[2:]
     for number, m in enumerate(maps):
         assert m.shape == (2, filters[number], sides[0][number], sides[1][number])

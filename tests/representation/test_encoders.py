@@ -8,7 +8,7 @@ from torch import nn
 from sklearn_deepcluster import DDC, Autoencoder, ConvEncoder, GRUEncoder, MLPEncoder
 from sklearn_deepcluster._engine import Tasks, generator
 from sklearn_deepcluster.cluster._network import network_of
-from sklearn_deepcluster.representation._encoders import image_shape, resized
+from sklearn_deepcluster.representation._encoders import image_shape
 
 
 def build(description, shape):
@@ -67,35 +67,38 @@ def test_a_recurrent_network_reads_steps():
 
 
 @pytest.mark.parametrize(
-    ("sides", "resize", "size"),
+    ("sides", "params", "padding", "size"),
     [
-        ((16, 16), "auto", (32, 32)),
-        ((23, 23), "auto", (32, 32)),
-        ((24, 24), "auto", None),
-        ((28, 8), "auto", (28, 32)),
-        ((1, 784), "auto", (32, 784)),
-        ((16, 16), None, None),
-        ((16, 16), 20, (20, 20)),
-        ((20, 20), 20, None),
-        ((64, 48), 20, (20, 20)),
+        ((16, 16), {}, "same", None),
+        ((23, 23), {}, "same", None),
+        ((24, 24), {}, "valid", None),
+        ((28, 8), {}, "same", None),
+        ((1, 784), {}, "same", None),
+        ((16, 16), {"kernel_sizes": (3, 3)}, "same", None),
+        ((20, 20), {"kernel_sizes": (3, 3)}, "valid", None),
+        ((28, 28), {"padding": "same"}, "same", None),
+        ((23, 23), {"padding": "valid"}, "valid", None),
+        ((16, 16), {"resize": 20}, "same", (20, 20)),
+        ((16, 16), {"resize": 24}, "valid", (24, 24)),
+        ((20, 20), {"resize": 20}, "same", None),
+        ((64, 48), {"resize": 30}, "valid", (30, 30)),
     ],
 )
-def test_sides_that_are_too_small_are_resized(sides, resize, size):
-    assert resized(sides, resize) == size
-
-
-def test_small_images_are_resized_by_default_and_the_size_can_be_chosen():
-    module, _ = build(ConvEncoder(filters=(2, 2)), (16, 16))
-    assert module.encoder.prepare.size == (32, 32)
-    assert build(ConvEncoder(filters=(2, 2)), (28, 28))[0].encoder.prepare is None
-    module, _ = build(ConvEncoder(filters=(2, 2), resize=22), (16, 16))
-    assert module.encoder.prepare.size == (22, 22)
+def test_images_are_padded_where_the_blocks_would_leave_less_than_two_pixels(
+    sides, params, padding, size
+):
+    module, _ = build(ConvEncoder(filters=(2, 2), **params), sides)
+    convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(convolutions) == 4
+    assert {layer.padding for layer in convolutions} == {padding}
+    prepare = module.encoder.prepare
+    assert (None if prepare is None else prepare.size) == size
 
 
 @pytest.mark.parametrize("resize", [None, 16])
 def test_images_that_the_blocks_leave_nothing_of_are_refused(resize):
     with pytest.raises(ValueError, match=r"sample_shape=\(1, 16, 16\).* are too small .*resize"):
-        build(ConvEncoder(resize=resize), (16, 16))
+        build(ConvEncoder(resize=resize, padding="valid"), (16, 16))
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,6 @@ SMALL = {
     "hidden_layer_sizes": (128,),  # wide enough for the identity of 64 pixels
     "filters": (8,),
     "kernel_sizes": (3,),
-    "resize": 8,
     "hidden_size": 8,
     "n_components": 8,
 }

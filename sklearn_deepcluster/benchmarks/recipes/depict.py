@@ -20,7 +20,14 @@ _PRETRAINING = {
     "max_epochs": 400,
     "min_steps": 0,
 }
-_CLUSTERING = {"batch_size": 100, "lr": 1e-4, "max_epochs": 400, "min_steps": 0, "tol": 1e-4}
+_CLUSTERING = {
+    "batch_size": 100,
+    "lr": 1e-4,
+    "max_epochs": 400,
+    "min_steps": 0,
+    "tol": 1e-4,
+    "prior": None,
+}
 _SOURCE = "DEPICT repository, 400 epochs each, pixels in [0, 1] where it has [-1, 1]"
 
 

@@ -32,8 +32,7 @@ def measure():
     autoencoder = Autoencoder(hidden_layer_sizes=SIZES[1:-1], max_epochs=1, min_steps=5)
     rows = IDEC(10, autoencoder=autoencoder, **short).fit(X[:2000])
     images = rng.random((max(4, *IMAGES), *IMAGE), dtype=np.float32)
-    encoder = ConvEncoder(resize=None)
-    of_images = DDC(2, encoder=encoder, init=None, batch_size=4, **short).fit(images[:4])
+    of_images = DDC(2, encoder=ConvEncoder(), init=None, batch_size=4, **short).fit(images[:4])
     return {
         "rows": {str(n): _compare(rows, X[:n], times) for n, times in ROWS.items()},
         "images": {str(n): _compare(of_images, images[:n], t) for n, t in IMAGES.items()},
