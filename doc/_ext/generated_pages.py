@@ -32,7 +32,7 @@ ROOMS = {
     "metrics": "Scores of clusterings, with and without labels.",
     "datasets": "Loaders of the data that the benchmarks use.",
     "persistence": "Save and load fitted estimators without running code.",
-    "inspection": "Pictures of fitted estimators.",
+    "inspection": "Pictures, tables and a page of fitted estimators.",
     "exceptions": "Warnings that can be filtered by their class.",
     "utils.discovery": "The public estimators of the package.",
     "nn": "Building blocks of networks, in torch alone.",

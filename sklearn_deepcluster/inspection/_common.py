@@ -6,6 +6,34 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 
 from sklearn_deepcluster.base import TorchEstimator
 
+# Okabe and Ito's colours, which are told apart with any kind of colour vision, with a dark red for
+# their yellow, which is hardly seen on white. A marker for every round of them.
+PALETTE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#E69F00",
+    "#000000",
+    "#882255",
+)
+MARKERS = "os^DvPX*"
+# More names than these along an axis cannot be read.
+_MOST_NAMES = 40
+
+
+def cluster_styles(n):
+    """Colour and marker of n clusters: 64 are different, and beyond 8 the marker tells, too."""
+    rounds = len(PALETTE)
+    return [(PALETTE[i % rounds], MARKERS[i // rounds % len(MARKERS)]) for i in range(n)]
+
+
+def name_ticks(axis, places, names, **style):
+    """Write `names` at `places` of an axis, every second, third, ... one where they are many."""
+    every = -(-len(names) // _MOST_NAMES)
+    axis.set_ticks(list(places)[::every], [str(name) for name in names][::every], **style)
+
 
 def get_axes(ax, **kwargs):
     """Return the axes, new ones for None, or say how to obtain matplotlib.
@@ -20,13 +48,13 @@ def get_axes(ax, **kwargs):
     return plt.subplots(**{"layout": "constrained"} | kwargs)[1] if ax is None else ax
 
 
-def get_panels(axes, n, *, height=3.0, n_columns=4, layout="constrained"):
-    """Return an array of n axes, new ones for None, three inches wide and of this height."""
+def get_panels(axes, n, *, height=3.0, width=3.0, n_columns=4, layout="constrained"):
+    """Return an array of n axes, new ones for None, of this height and width in inches."""
     plt = _pyplot()
     if axes is None:
         n_rows = -(-n // n_columns)
         n_columns = -(-n // n_rows)
-        size = (3.0 * n_columns, height * n_rows)
+        size = (width * n_columns, height * n_rows)
         _, axes = plt.subplots(n_rows, n_columns, figsize=size, layout=layout, squeeze=False)
         for spare in axes.flat[n:]:
             spare.remove()

@@ -5,14 +5,21 @@ from sklearn.decomposition import PCA
 
 from sklearn_deepcluster.inspection._common import (
     checked,
+    cluster_styles,
     embedding_and_labels,
     get_axes,
     some_rows,
 )
 
+# More labels than these written into the picture hide it.
+_MOST_LABELS = 100
+
 
 class EmbeddingDisplay:
     """Scatter plot of rows in two dimensions, coloured by label (KNet paper, figures 1, 4, 6).
+
+    Colours are told apart with any kind of colour vision, every eight labels have another marker,
+    and up to 100 labels are written at the median of their points.
 
     Use `from_estimator` or `from_predictions` to make one.
 
@@ -37,6 +44,9 @@ class EmbeddingDisplay:
 
     collections_ : list of matplotlib PathCollection
         The points of each label, in sorted order.
+
+    texts_ : list of matplotlib Text
+        The labels within the picture, in the same order; empty for a single or many labels.
 
     See Also
     --------
@@ -124,14 +134,8 @@ class EmbeddingDisplay:
         """
         Z, labels = checked(Z, labels)
         rows = some_rows(len(Z), max_samples, random_state)
-        axis_labels = ("component 1", "component 2")
-        if Z.shape[1] > 2:
-            Z = PCA(2, svd_solver="full").fit_transform(Z)
-            axis_labels = ("principal component 1", "principal component 2")
-        elif Z.shape[1] == 1:
-            Z = np.column_stack([np.arange(len(Z)), Z])
-            axis_labels = ("row", "component 1")
-        return cls(Z[rows], labels[rows], axis_labels).plot(ax=ax, **kwargs)
+        points, axis_labels = in_the_plane(Z)
+        return cls(points[rows], labels[rows], axis_labels).plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
         """Draw.
@@ -151,25 +155,40 @@ class EmbeddingDisplay:
         self.ax_ = get_axes(ax)
         self.figure_ = self.ax_.figure
         found = np.unique(self.labels)
-        # Up to twenty clusters have colours of their own.
-        name = "tab10" if len(found) <= 10 else "tab20" if len(found) <= 20 else "nipy_spectral"
-        colors = _colors(name, len(found))
         style = {"s": 8, "linewidths": 0} | kwargs
         self.collections_ = [
             self.ax_.scatter(
                 *self.points[self.labels == label].T,
-                **({"color": color, "label": str(label)} | style),
+                **({"color": color, "marker": marker, "label": str(label)} | style),
             )
-            for label, color in zip(found, colors, strict=True)
+            for label, (color, marker) in zip(found, cluster_styles(len(found)), strict=True)
         ]
+        self.texts_ = write_labels(self.ax_, self.points, self.labels)
         self.ax_.set(xlabel=self.axis_labels[0], ylabel=self.axis_labels[1])
         return self
 
 
-def _colors(name, n):
-    import matplotlib
+def write_labels(ax, points, labels):
+    """Write each label at the median of its points; return the texts, none for one or many."""
+    from matplotlib.patheffects import withStroke
 
-    colormap = matplotlib.colormaps[name]
-    if name.startswith("tab"):
-        return [colormap(i) for i in range(n)]
-    return list(colormap(np.linspace(0.05, 0.95, n)))
+    found = np.unique(labels)
+    if not 1 < len(found) <= _MOST_LABELS:
+        return []
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    style = {"ha": "center", "va": "center", "weight": "bold", "path_effects": halo}
+    size = "medium" if len(found) <= 20 else "small"
+    return [
+        ax.text(*np.median(points[labels == label], axis=0), str(label), fontsize=size, **style)
+        for label in found
+    ]
+
+
+def in_the_plane(Z):
+    """Rows (n, e) as points (n, 2), and the names of the two axes."""
+    if Z.shape[1] > 2:
+        names = ("principal component 1", "principal component 2")
+        return PCA(2, svd_solver="full").fit_transform(Z), names
+    if Z.shape[1] == 1:
+        return np.column_stack([np.arange(len(Z)), Z]), ("row", "component 1")
+    return Z, ("component 1", "component 2")

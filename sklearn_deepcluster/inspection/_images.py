@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_random_state
 
 from sklearn_deepcluster.inspection._common import get_axes, last_step
@@ -108,13 +109,27 @@ def typicality(estimator, X, labels):
         Z = estimator.transform(X)
         if Z.shape[1] == centers.shape[1]:
             return -np.linalg.norm(Z - centers[labels], axis=1), "nearest the centre"
-    X = np.asarray(X, dtype=np.float64)
-    X = X.reshape(len(X), -1)
-    scores = np.empty(len(X))
-    for cluster in np.unique(labels):
+    if last_step(estimator) is not estimator:
+        X = estimator[:-1].transform(X)
+    rows = flat_rows(X)
+    scores = np.zeros(len(labels))
+    for cluster in np.unique(labels) if rows is not None else ():
         members = labels == cluster
-        scores[members] = -np.linalg.norm(X[members] - X[members].mean(axis=0), axis=1)
+        mean = np.asarray(rows[members].mean(axis=0)).reshape(1, -1)
+        scores[members] = -pairwise_distances(rows[members], mean).ravel()
     return scores, "nearest the mean"
+
+
+def flat_rows(X):
+    """Flat rows, dense or sparse; None of sequences and of rows with NaN."""
+    if issparse(X):
+        return X.tocsr()
+    try:
+        X = np.asarray(X, dtype=np.float64)
+    except ValueError:  # of different lengths
+        return None
+    X = X.reshape(len(X), -1)
+    return X if np.isfinite(X).all() else None
 
 
 def select_by(selection, estimator, X, labels):
