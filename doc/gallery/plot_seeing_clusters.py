@@ -2,8 +2,8 @@
 Seeing and explaining clusters
 ==============================
 
-Handwritten digits, clustered by the graph of their neighbours and by k-means: how large the clusters
-are, what is in them, whether they are apart, and where the two agree.
+Handwritten digits, clustered by the graph of their neighbours and by k-means: how large the
+clusters are, what is in them, whether they are apart, and where the two agree.
 """
 
 import matplotlib.pyplot as plt

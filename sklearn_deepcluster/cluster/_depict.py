@@ -324,6 +324,7 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
             targets=targets,
             schedule=[refresh],
             assign=lambda z: objective.log_proba(z).argmax(1),
+            warm_up=warm_up,
             noise=True,
         )
         return Outcome(objective.head(), history)

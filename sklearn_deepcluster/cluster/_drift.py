@@ -34,16 +34,19 @@ class DriftWatch(Callback):
         Labels (b,) of embedded rows (b, e) by the objective as it is.
     tol : float
         By which fraction the modularity may fall; the normalised cut may rise by 15 times as much.
+    first : int, default=1
+        Number of the first epoch that may be kept: until then the start is being learned.
 
     The best epoch is that of the largest modularity among those to which the cut has not risen. A
     start that was found in such a graph is as modular as can be, and every change would count
     against it: once an epoch is within `tol` of it, epochs are compared with one another.
     """
 
-    def __init__(self, task, assign, tol):
+    def __init__(self, task, assign, tol, first=1):
         self.task = task
         self.assign = assign
         self.tol = tol
+        self.first = first
 
     def on_train_begin(self, net, **kwargs):
         self.best_ = None
@@ -75,6 +78,8 @@ class DriftWatch(Callback):
     def on_epoch_end(self, net, **kwargs):
         self.now_ = self._judge()
         net.history.record("modularity", self.now_[0])
+        if len(net.history) < self.first:
+            return
         drifted = self._drifted()
         self.drifted_ = self.drifted_ + 1 if drifted else 0
         if not drifted and (self.epoch_ == 0 or self.now_[0] >= self.best_[0]):

@@ -193,7 +193,7 @@ class Task:
 
         return dataclasses.replace(self, rows=part(self.rows), data=part(self.data))
 
-    def train(self, objective, *, rounds, schedule=(), assign=None, **options):
+    def train(self, objective, *, rounds, schedule=(), assign=None, warm_up=0, **options):
         """Train module and objective for up to `rounds` rounds; return their history.
 
         Parameters
@@ -206,12 +206,14 @@ class Task:
         assign : callable or None
             Labels (b,) of embedded rows (b, e) by the objective as it is: with it the labels are
             kept from drifting away from the neighbours in the data.
+        warm_up : int
+            Rounds in which the start is learned; those before the last of them are not kept.
         **options : dict
             See :class:`~sklearn_deepcluster._engine.Trainer`.
         """
         watched = assign is not None and self.drift_tol is not None
         if watched and len(self.rows) > max(2, self.start.n_clusters):
-            schedule = [*schedule, DriftWatch(self, assign, self.drift_tol)]
+            schedule = [*schedule, DriftWatch(self, assign, self.drift_tol, max(1, warm_up))]
         module = self.module
         if self.companion is not None:
             module = Exposing(module, module.taps)

@@ -16,7 +16,7 @@ from sklearn_deepcluster.cluster._drift import DriftWatch
 from tests._instances import tiny_autoencoder
 
 
-def scripted(shares, tol=0.01):
+def scripted(shares, tol=0.01, **params):
     """A net whose labels are wrong for these shares of the rows, epoch by epoch; the first: before.
 
     The share is the weight of the module, which is therefore what the watch keeps and restores.
@@ -27,10 +27,10 @@ def scripted(shares, tol=0.01):
     def labels(share):
         return torch.where(torch.arange(300) < round(300 * share), (y + 1) % 3, y)
 
-    return watched(X, labels, shares, tol)
+    return watched(X, labels, shares, tol, **params)
 
 
-def watched(X, labels, states, tol=0.01, n_clusters=3):
+def watched(X, labels, states, tol=0.01, n_clusters=3, **params):
     """A net whose labels are those of these states, epoch by epoch; the first: before."""
     X = torch.from_numpy(X)
     module = nn.Linear(1, 1)
@@ -53,7 +53,7 @@ def watched(X, labels, states, tol=0.01, n_clusters=3):
         stop_training=False,
         kept_epoch=None,
     )
-    watch = DriftWatch(task, assign, tol)
+    watch = DriftWatch(task, assign, tol, **params)
     watch.on_train_begin(net)
     nn.init.constant_(module.weight, states[0])
     for state in states[1:]:
@@ -95,6 +95,14 @@ def test_a_start_that_is_hardly_more_modular_counts_no_more():
     assert share == 0.106 and net.kept_epoch is None
     seen = scripted([0.1, 0.1, 0.103, 0.106])[0].history[:, "modularity"]
     assert seen[0] - seen[2] > 0.015 * seen[0]  # the start would have been left for too little
+
+
+def test_epochs_in_which_the_start_is_learned_are_not_kept():
+    """The first is the most modular, as it has learned the start but coarsely."""
+    net, share = scripted([0.3, 0.1, 0.13, 0.2], first=2)
+    assert share == 0.13 and net.kept_epoch == 2
+    assert len(net.history[:, "modularity"]) == 3
+    assert scripted([0.3, 0.1, 0.13, 0.2])[1] == 0.1
 
 
 def test_how_much_it_may_fall_is_told():
