@@ -16,7 +16,7 @@ from torch import nn
 from sklearn_deepcluster._engine import Callback, Standard, Tasks, generator, in_rounds
 from sklearn_deepcluster.cluster._agglomeration import rows_of
 from sklearn_deepcluster.cluster._graph import GraphAgglomerative
-from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges
+from sklearn_deepcluster.cluster._moves import modularity, neighbor_edges, normalized_cut
 from sklearn_deepcluster.cluster._neighbors import has_approximate_search
 from sklearn_deepcluster.cluster._softmax import SoftmaxLayer
 from sklearn_deepcluster.losses import weighted
@@ -27,7 +27,7 @@ KMEANS_STARTS = 20
 # how modular they are on a graph of so many neighbours, by so many rows at most.
 _NEAR_LEAST, _TOLD_BY, _TOLD_ROWS = 0.01, 10, 4_000
 # Clusters of embedding or rows are clearer than the others where their modularity, summed over the
-# graphs of both, is larger by so much of that of the others.
+# graphs of both, is larger by so much of that of the others, and their cut is not.
 _CLEARER = 0.025
 # Least variance within clusters: absolute, and relative to that of all rows.
 MIN_VARIANCE = 1e-6
@@ -174,6 +174,7 @@ class Start:
 
         Both are judged on both graphs: an embedding that has learned little has clusters of its
         own, of which the rows know nothing. That of a table seldom has better ones than the rows.
+        What is more modular because it tears a large cluster cuts more, and is not clearer.
         """
         embedded = GraphAgglomerative(self.n_clusters).fit(z)
         if self.raw_rows is None or self.n_clusters == 1:
@@ -184,11 +185,11 @@ class Start:
         graphs = [_told_edges(embedded, z[told]), _told_edges(raw, rows[told])]
         first, other = (raw, embedded) if self.table else (embedded, raw)
         of_first, of_other = (
-            sum(modularity(edges, found.labels_[told]) for edges in graphs)
+            np.sum([_judged(edges, found.labels_, told, self.n_clusters) for edges in graphs], 0)
             for found in (first, other)
         )
-        clearer = of_other - of_first > _CLEARER * abs(of_first)
-        return (other if clearer else first).labels_
+        rises = of_other[0] - of_first[0] > _CLEARER * abs(of_first[0])
+        return (other if rises and of_other[1] <= of_first[1] else first).labels_
 
     def _by_clusterer(self, init, z, weight):
         clusterer = clone(init)
@@ -251,6 +252,13 @@ def best_kmeans(z, n_clusters, seed, weight=None):
 def _told_rows(n, random):
     """Of n rows some, in ascending order, by whose graph partitions are told apart."""
     return np.sort(random.permutation(n)[:_TOLD_ROWS])
+
+
+def _judged(edges, labels, told, n_clusters):
+    """Modularity and normalised cut of some labels; a cluster that was not found is all cut."""
+    lost = n_clusters - len(np.unique(labels))
+    labels = np.unique(labels[told], return_inverse=True)[1]
+    return modularity(edges, labels), normalized_cut(edges, labels) + lost
 
 
 def _told_edges(clusterer, X):

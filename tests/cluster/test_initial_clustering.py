@@ -108,6 +108,27 @@ def test_of_clusters_that_are_alike_a_table_has_its_own(table):
     assert adjusted_rand_score(labels, own if table else embedded) == 1
 
 
+def test_what_tears_a_large_cluster_is_more_modular_and_not_clearer(monkeypatch):
+    """As when an embedding of breast cancer cells parted the healthy ones."""
+    X = np.random.default_rng(0).normal(size=(460, 2)).astype(np.float32)
+    X[400:, 0] += 20.0
+    groups = (np.arange(460) >= 400).astype(np.int64)
+    halves = (X[:, 0] > np.median(X[:, 0])).astype(np.int64)
+
+    class Told(GraphAgglomerative):
+        def fit(self, X, y=None):
+            super().fit(X)
+            self.labels_ = halves if X.shape[1] == 1 else groups
+            return self
+
+    monkeypatch.setattr(_start, "GraphAgglomerative", Told)
+    start = Start("auto", 2, raw_rows=lambda: torch.from_numpy(X), table=True)
+    z = torch.from_numpy(X[:, :1].copy())
+    np.testing.assert_array_equal(start.clusters(z)[0], groups)
+    monkeypatch.setattr(_start, "normalized_cut", lambda edges, labels: 0.0)
+    np.testing.assert_array_equal(start.clusters(z)[0], halves)
+
+
 def test_auto_looks_at_small_data_alone(frozen, blobs, monkeypatch):
     looked = []
     raw_rows = Task.raw_rows
