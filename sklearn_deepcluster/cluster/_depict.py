@@ -66,7 +66,8 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
         clusterer, which is cloned and given `n_clusters`, and a seed if it has none. "auto" is by
         modularity, of the embedding of images and of flat rows themselves; of the other of the two
         where the modularity of those clusters, summed over the graphs of both, is larger by a
-        fortieth, and their normalised cut is not larger. Where X has more than 32 MB as float32 it is that of the embedding.
+        fortieth, and their normalised cut is not larger. Where X has more than 32 MB as float32 it
+        is that of the embedding.
 
     lam : float
         Weight of the reconstruction error (in units of the scale) relative to the cross-entropy. 0,

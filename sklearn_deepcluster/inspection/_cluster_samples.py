@@ -178,7 +178,7 @@ class ClusterSamplesDisplay:
             scores = np.asarray(scores)
             if scores.shape != labels.shape:
                 raise ValueError(f"scores has shape {scores.shape}, labels {labels.shape}.")
-        order = "random" if scores is None else "highest scores"
+        order = "random" if scores is None else "highest-scoring"
         return cls._of_rows(
             as_images(X, shape), labels, n_samples, scores, order, random_state, ax, kwargs
         )

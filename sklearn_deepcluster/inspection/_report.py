@@ -368,10 +368,13 @@ def _table(table):
         + "</tr>"
         for cluster, row in zip(table.index, table.itertuples(index=False), strict=True)
     )
+    told = (
+        ", and features that are higher or lower than in the other samples, the most telling first"
+    )
     return f"""<div class="scroll" tabindex="0" role="region" aria-labelledby="clusters">
 <table>
-<caption>Size, confidence, typical and borderline samples (positions in X), and features that are
-higher or lower than in the other samples, the most telling first.</caption>
+<caption>Size, confidence, typical and borderline samples (positions in
+X){told if "high" in table else ""}.</caption>
 <thead><tr>{head}</tr></thead>
 <tbody>
 {rows}
