@@ -112,9 +112,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         of X (of 2,000 samples at most, see ``GraphAgglomerative``) was largest, if it has fallen by
         more than this fraction since, or their normalised cut has risen by more than 15 times this
         fraction and this fraction of one cluster: the method was then destroying what it was given.
-        The start counts until an epoch is within that of it. After five such epochs in a row it is
-        the end. ``history_["modularity"]`` is the curve. None leaves the method to itself, as
-        published.
+        The start counts until an epoch is within that of it, and of a start by the modularity of a
+        graph twice as much may be lost. After five such epochs in a row it is the end.
+        ``history_["modularity"]`` is the curve. None leaves the method to itself, as published.
 
     lr : float
         Learning rate of the clustering phase.

@@ -18,6 +18,9 @@ from sklearn_deepcluster.cluster._moves import modularity, normalized_cut
 # The normalised cut may rise by so many times the fraction by which the modularity may fall, and by
 # that fraction of one cluster: where clusters are apart a single row is a large part of it.
 _CUT = 15
+# A start that is the most modular partition of a graph is more so than the true one: of it, so many
+# times that fraction may be lost. Where it falls more, it was by 4 to 18 in a hundred.
+_OF_GRAPH = 2
 # The training ends when so many epochs in a row were worse than the best by more than is allowed.
 _PATIENCE = 5
 # The graph is that of so many rows, or of as many as are so many bytes, but of so many at least.
@@ -39,7 +42,8 @@ class DriftWatch(Callback):
 
     The best epoch is that of the largest modularity among those to which the cut has not risen. A
     start that was found in such a graph is as modular as can be, and every change would count
-    against it: once an epoch is within `tol` of it, epochs are compared with one another.
+    against it: twice as much may be lost of it, and once an epoch is that near to it, epochs are
+    compared with one another.
     """
 
     def __init__(self, task, assign, tol, first=1):
@@ -95,7 +99,8 @@ class DriftWatch(Callback):
 
     def _drifted(self):
         (most, least_cut), (reached, cut) = self.best_, self.now_
-        falls = most - reached > self.tol * abs(most)
+        biased = self.epoch_ == 0 and self.task.start.of_graph
+        falls = most - reached > self.tol * abs(most) * (_OF_GRAPH if biased else 1)
         return falls or cut - least_cut > self.tol * (1 + _CUT * least_cut)
 
 

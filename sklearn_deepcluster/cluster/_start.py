@@ -91,6 +91,12 @@ class Start:
     weight: object = None
     tasks: Tasks = dataclasses.field(default_factory=Tasks)
 
+    @property
+    def of_graph(self):
+        """Whether it is the most modular partition of a graph."""
+        by_linkage = getattr(self.init, "linkage", None) == "modularity"
+        return self.init in ("auto", "ac-mod") if isinstance(self.init, str) else by_linkage
+
     def check(self, width):
         """Check given centres; `width` is that of the embedding, None where it is not known.
 

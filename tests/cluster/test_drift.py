@@ -5,14 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
-from sklearn_deepcluster import DDC, DEC, KMeansNet, MLPEncoder
+from sklearn_deepcluster import DDC, DEC, GraphAgglomerative, KMeansNet, MLPEncoder
 from sklearn_deepcluster._engine import Rows
 from sklearn_deepcluster.cluster import _drift
 from sklearn_deepcluster.cluster._drift import DriftWatch
+from sklearn_deepcluster.cluster._start import Start
 from tests._instances import tiny_autoencoder
 
 
@@ -30,7 +32,7 @@ def scripted(shares, tol=0.01, **params):
     return watched(X, labels, shares, tol, **params)
 
 
-def watched(X, labels, states, tol=0.01, n_clusters=3, **params):
+def watched(X, labels, states, tol=0.01, n_clusters=3, of_graph=False, **params):
     """A net whose labels are those of these states, epoch by epoch; the first: before."""
     X = torch.from_numpy(X)
     module = nn.Linear(1, 1)
@@ -41,7 +43,7 @@ def watched(X, labels, states, tol=0.01, n_clusters=3, **params):
     part = SimpleNamespace(embed=lambda device="cpu": X, described_rows=lambda: X)
     task = SimpleNamespace(
         rows=Rows(X.numpy()),
-        start=SimpleNamespace(described=None, n_clusters=n_clusters),
+        start=SimpleNamespace(described=None, n_clusters=n_clusters, of_graph=of_graph),
         trainer=SimpleNamespace(device=torch.device("cpu")),
         with_rows=lambda rows: part,
         seed=0,
@@ -103,6 +105,36 @@ def test_epochs_in_which_the_start_is_learned_are_not_kept():
     assert share == 0.13 and net.kept_epoch == 2
     assert len(net.history[:, "modularity"]) == 3
     assert scripted([0.3, 0.1, 0.13, 0.2])[1] == 0.1
+
+
+def test_of_a_start_that_was_found_in_a_graph_twice_as_much_may_be_lost():
+    """And no more than of others, once there is an epoch that was not."""
+    start, near, further = scripted([0.1, 0.1, 0.105, 0.11])[0].history[:, "modularity"]
+    assert 1.5 < 100 * (1 - near / start) < 3 < 100 * (1 - further / start)
+    assert 1.5 < 100 * (1 - further / near) < 3
+    fallen = [scripted([0.1, 0.105], tol=0.015, of_graph=which)[1] for which in (False, True)]
+    assert fallen == [0.1, 0.105]
+    assert scripted([0.1, 0.12], tol=0.015, of_graph=True)[1] == 0.1
+    net, share = scripted([0.1, 0.105, 0.11], tol=0.015, of_graph=True)
+    assert share == 0.105 and net.kept_epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("init", "of_graph"),
+    [
+        ("ac-mod", True),
+        ("auto", True),
+        ("ac-gdl", False),
+        ("k-means", False),
+        (None, False),
+        (GraphAgglomerative(), True),
+        (GraphAgglomerative(linkage="degree"), False),
+        (KMeans(), False),
+        (np.zeros((3, 2)), False),
+    ],
+)
+def test_which_starts_were_found_in_a_graph(init, of_graph):
+    assert Start(init, 3).of_graph == of_graph
 
 
 def test_how_much_it_may_fall_is_told():
