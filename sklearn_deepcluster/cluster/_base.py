@@ -55,6 +55,8 @@ from sklearn_deepcluster._engine import (
 )
 from sklearn_deepcluster._input import read, weigh
 from sklearn_deepcluster.base import POSITIVE_INT, TRAINING_CONSTRAINTS, TorchEstimator
+from sklearn_deepcluster.cluster._drift import told_by_neighbors
+from sklearn_deepcluster.cluster._graph_choices import clearest_metric
 from sklearn_deepcluster.cluster._network import (
     First,
     network_of,
@@ -120,8 +122,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         Learning rate of the clustering phase.
 
     n_init : int
-        Number of whole runs, pretraining included, with different seeds; the one with the best
-        training score (see ``score``) is kept. A run with an empty cluster loses to any without.
+        Number of whole runs, pretraining included, with different seeds; kept is the one whose
+        clusters are most modular on the graph of nearest neighbours of X (of 2,000 samples at
+        most, see `drift_tol`). A run with an empty cluster loses to any without.
 
     n_jobs : int
         Number of runs at a time, through joblib.
@@ -225,7 +228,11 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
     def _score_runs(self, runs):
         """Score of each :class:`Run`, without labels; higher is better."""
-        return [-run.scatter for run in runs]
+        if any(run.modularity is None for run in runs):
+            return [-run.scatter for run in runs]
+        means = {m: np.mean([run.modularity[m] for run in runs]) for m in runs[0].modularity}
+        metric = clearest_metric(means, self.n_clusters, runs[0].around_mean)
+        return [run.modularity[metric] for run in runs]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -460,7 +467,8 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
             **head,
             **outcome.attributes,
         }
-        return Run(fitted, scatter=_mean_gap(z, centers, weight) / variance)
+        told = (None, False) if self.n_init == 1 else told_by_neighbors(task, labels)
+        return Run(fitted, _mean_gap(z, centers, weight) / variance, *told)
 
     def _best_run(self, runs):
         """The best of the runs that did not diverge: none with fewer clusters than another."""
@@ -575,9 +583,9 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
 
         :math:`-\frac{1}{n} \sum_i \min_j \lVert z_i - \mu_j \rVert^2 / v` with v the total
         variance of the training embedding (``embedding_variance_``). On the training data it is
-        the within-cluster share of the scatter, negated, by which ``n_init`` runs are compared.
-        It is higher for tighter embeddings whatever the clusters mean: it cannot choose
-        parameters such as gamma or ``n_components``; give searches a ``scoring``.
+        the within-cluster share of the scatter, negated. It is higher for tighter embeddings
+        whatever the clusters mean: it cannot choose parameters such as gamma or
+        ``n_components``; give searches a ``scoring``.
 
         Parameters
         ----------

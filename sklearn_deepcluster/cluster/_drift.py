@@ -59,11 +59,8 @@ class DriftWatch(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         if self.best_ is None:  # after the method's own schedule has begun
-            rows = self.rows_
-            whole = self.task.start.described
-            known = whole is not None and len(whole) == len(self.task.rows)
-            data = whole[rows] if known else self.watched_.described_rows()
-            self.edges_ = _clearest_graph(data.numpy(), self._labels(), self.task.start.n_clusters)
+            data = _data(self.task, self.rows_, self.watched_)
+            self.edges_ = _clearest_graph(data, self._labels(), self.task.start.n_clusters)
             self.best_ = self.now_ = self._judge()
             self.drifted_ = self.epoch_ = 0
             self.snapshot_ = Snapshot(net.module_, net.criterion_)
@@ -104,11 +101,42 @@ class DriftWatch(Callback):
         return falls or cut - least_cut > self.tol * (1 + _CUT * least_cut)
 
 
-def _watched_rows(task):
+def told_by_neighbors(task, labels):
+    """Modularity of the labels of a run on the graph of neighbours in the data.
+
+    Parameters
+    ----------
+    task : Task
+    labels : ndarray of shape (n,)
+
+    Returns
+    -------
+    reached : dict or None
+        Metric -> modularity, of the same rows for all runs; None where there are too few of them.
+    around_mean : bool
+        See :func:`~sklearn_deepcluster.cluster._graph_choices.clearest_metric`.
+    """
+    n_clusters = task.start.n_clusters
+    if len(task.rows) <= max(2, n_clusters):
+        return None, False
+    rows = _watched_rows(task, seed=0)
+    edges, around_mean = neighbor_graphs(_data(task, rows, task.with_rows(rows)), n_clusters)
+    labels = np.unique(labels[rows.numpy()], return_inverse=True)[1]
+    return {metric: modularity(graph, labels) for metric, graph in edges.items()}, around_mean
+
+
+def _watched_rows(task, seed=None):
     n = len(task.rows)
     fit = max(_LEAST_ROWS, _WATCHED_BYTES // (4 * task.rows.n_features))
-    order = torch.randperm(n, generator=generator(task.seed))
+    order = torch.randperm(n, generator=generator(task.seed if seed is None else seed))
     return order[: min(_WATCHED_ROWS, fit)].sort().values
+
+
+def _data(task, rows, watched):
+    """Some rows of the data, ndarray (m, d); of sequences their description."""
+    whole = task.start.described
+    known = whole is not None and len(whole) == len(task.rows)
+    return (whole[rows] if known else watched.described_rows()).numpy()
 
 
 def _clearest_graph(X, labels, n_clusters):

@@ -81,7 +81,7 @@ class JULE(BaseDeepClusterer):
         Learning rate.
 
     n_init : int
-        Number of whole runs with different seeds; that whose clusters are tightest is kept.
+        Number of whole runs with different seeds; see ``DEC``.
 
     warm_start : bool
         Go on from network and clusters of the previous fit, for one period; nothing merges, and no

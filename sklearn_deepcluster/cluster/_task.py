@@ -259,10 +259,17 @@ class Run:
         Fitted attributes, ``labels_`` among them.
     scatter : float
         Share of the scatter of the embedding that is within clusters.
+    modularity : dict or None
+        Of the labels on the graph of neighbours in the data, by each metric, where there are
+        several runs.
+    around_mean : bool
+        Whether angles are those around the mean of the rows.
     """
 
     fitted: dict
     scatter: float
+    modularity: dict | None = None
+    around_mean: bool = False
 
     @property
     def n_found(self):

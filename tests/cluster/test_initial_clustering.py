@@ -1,5 +1,7 @@
 """`init`: k-means, centres or any clusterer; and which of several runs is kept."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn_deepcluster import DEC, DEKM, IDEC, GraphAgglomerative
 from sklearn_deepcluster.cluster import _base, _start
 from sklearn_deepcluster.cluster._base import _try_run
+from sklearn_deepcluster.cluster._graph_choices import neighbor_graphs
+from sklearn_deepcluster.cluster._moves import modularity
 from sklearn_deepcluster.cluster._start import Start, cluster_means
 from sklearn_deepcluster.cluster._task import Run, Task
 
@@ -324,6 +328,24 @@ def test_a_run_with_an_empty_cluster_loses_to_any_without():
     assert DEC()._best_run(runs) is runs[1]
 
 
+def told(by_metric, score):
+    """A run of these modularities."""
+    return dataclasses.replace(run([0, 1, 2], score), modularity=by_metric)
+
+
+def test_runs_are_told_apart_by_the_modularity_of_the_metric_that_is_clearer_for_all():
+    euclidean, cosine = [0.30, 0.32, 0.31], [0.50, 0.51, 0.55]
+    runs = [
+        told({"euclidean": a, "cosine": b}, score)
+        for a, b, score in zip(euclidean, cosine, [-0.1, -0.5, -0.9], strict=True)
+    ]
+    assert DEC(3)._best_run(runs) is runs[2]
+    runs = [told({"euclidean": a}, 0.0) for a in euclidean]
+    assert DEC(3)._best_run(runs) is runs[1]
+    mixed = [*runs, run([0, 1, 2], 0.1)]  # of one it is not known
+    assert DEC(3)._best_run(mixed) is mixed[3]
+
+
 def test_diverged_runs_are_left_out_and_raise_when_there_are_no_others():
     error = FloatingPointError("diverged")
     good = run([0, 1], -0.5)
@@ -342,7 +364,12 @@ def test_runs_differ_and_the_one_with_the_best_score_is_fitted(unfitted, blobs, 
 
     monkeypatch.setattr(_base, "_try_run", recorded)
     dec = quick(unfitted.set_params(max_epochs=2), n_init=4).fit(X)
-    scores = [-r.scatter for r in runs]
-    assert len(set(scores)) == 4
-    assert dec.score(X) == pytest.approx(max(scores), rel=1e-5)
-    np.testing.assert_array_equal(dec.labels_, runs[np.argmax(scores)].fitted["labels_"])
+    assert len({r.scatter for r in runs}) == 4
+    edges = neighbor_graphs(X.astype(np.float32), 3)[0]["euclidean"]
+    scores = [modularity(edges, r.fitted["labels_"]) for r in runs]
+    for r, score in zip(runs, scores, strict=True):
+        assert r.modularity["euclidean"] == pytest.approx(score, rel=1e-6)
+    assert min(scores) < max(scores)
+    best = runs[int(np.argmax(scores))]
+    np.testing.assert_array_equal(dec.labels_, best.fitted["labels_"])
+    assert dec.score(X) == pytest.approx(-best.scatter, rel=1e-5)
