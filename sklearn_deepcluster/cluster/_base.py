@@ -227,12 +227,15 @@ class BaseDeepClusterer(ClusterMixin, TorchEstimator):
         return module
 
     def _score_runs(self, runs):
-        """Score of each :class:`Run`, without labels; higher is better."""
+        """Score of each :class:`Run`, without labels; higher is better.
+
+        Of runs whose clusters are equally modular, mostly the same, that of the tighter ones.
+        """
         if any(run.modularity is None for run in runs):
             return [-run.scatter for run in runs]
         means = {m: np.mean([run.modularity[m] for run in runs]) for m in runs[0].modularity}
         metric = clearest_metric(means, self.n_clusters, runs[0].around_mean)
-        return [run.modularity[metric] for run in runs]
+        return [(round(run.modularity[metric], 9), -run.scatter) for run in runs]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

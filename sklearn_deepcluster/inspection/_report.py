@@ -280,7 +280,8 @@ def _are_images(estimator, X):
         shape = image_shape(None, X, estimator)
     except (TypeError, ValueError):
         return False
-    return min(shape[-2:]) > 1 and bool(np.isfinite(np.asarray(X, dtype=np.float64)).all())
+    X = np.asarray(X)
+    return min(shape[-2:]) > 1 and (X.dtype.kind != "f" or bool(np.isfinite(X).all()))
 
 
 def _page(title, summary, sections, table):

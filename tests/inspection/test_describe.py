@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_deepcluster import DDC, DEC, RDDC, GraphAgglomerative, GRUEncoder, MLPEncoder
 from sklearn_deepcluster.inspection import cluster_report, describe_clusters
+from tests._instances import EVERY_CLUSTERER, least
 
 TEXTS = [
     f"{a} {b} and so on"
@@ -180,6 +181,18 @@ def test_images_and_sequences_have_no_features():
     assert table["size"].sum() == 30 and "high" not in table
     with pytest.raises(ValueError, match="feature_names were given, but X has no features"):
         describe_clusters(rddc, sequences, feature_names=["a", "b"])
+
+
+@pytest.mark.parametrize("name", EVERY_CLUSTERER)
+def test_every_clusterer_is_described(name):
+    X, _ = make_blobs(60, centers=3, n_features=6, random_state=0)
+    model = least(name).fit(X.astype(np.float32))
+    table = describe_clusters(model, X.astype(np.float32))
+    sizes = np.bincount(model.labels_, minlength=len(table))
+    np.testing.assert_array_equal(table["size"], sizes)
+    assert table["confidence"].dropna().between(0, 1).all()
+    chosen = table["representatives"].explode().dropna().astype(int)
+    np.testing.assert_array_equal(model.labels_[chosen], chosen.index)
 
 
 def test_without_pandas_the_error_says_so(planted, monkeypatch):
