@@ -52,7 +52,7 @@ def data_size():
 
 
 for name in sys.argv[1:]:
-    quick(name).fit(X[:512])  # whatever the libraries load late
+    quick(name).fit(X)  # whatever the libraries load late, for blocks of these sizes
 for name in sys.argv[1:]:
     limit = data_size() + int(0.75 * float32_size)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
