@@ -88,7 +88,7 @@ def _parser():
     command.set_defaults(command=_best)
     _add_out(command)
 
-    command = commands.add_parser("restarts", help="how the restart score ranks the seeds")
+    command = commands.add_parser("restarts", help="how scores without labels rank the seeds")
     command.add_argument("--format", choices=("markdown", "rst"), default="markdown")
     command.set_defaults(command=_restarts)
     _add_out(command)

@@ -98,9 +98,9 @@ def table(records_dir=None, format="markdown", *, dataset=None, brief=False):
 def restarts(records_dir=None, format="markdown", *, min_seeds=5):
     """Render how well scores that need no labels rank the runs of each method.
 
-    "score" is the restart score of the method, "agreement" the mean adjusted Rand index of a run's
-    labels with those of the other runs, "modularity" that of its labels on the graph of neighbours
-    of the data, and "loss" the negative loss.
+    "score" is ``score`` of the method on the training data, "agreement" the mean adjusted Rand
+    index of a run's labels with those of the other runs, "modularity" that of its labels on the
+    graph of neighbours of the data, and "loss" the negative loss.
 
     Parameters
     ----------

@@ -80,8 +80,7 @@ class DEPICT(TakesWeights, BaseDeepClusterer):
     prior : array-like of shape (n_clusters,) or "start"
         Expected shares of the clusters in any order: the largest belongs to the largest initial
         cluster, and so on. "start" takes the shares of the initial clusters. None is uniform, as
-        published, and draws clusters of unequal size towards equal ones: it tears the ones off
-        the cluster of USPS's ones.
+        published, and draws clusters of unequal size towards equal ones.
 
     semi_supervised : bool
         Use the labels that ``fit(X, y)`` is given: rows with y = -1 are unlabelled, the others

@@ -298,7 +298,7 @@ def _draw_matrix(ax, values, rows, columns, form, what, kwargs):
     """Draw a matrix with its numbers; return axes, picture and texts."""
     n_rows, n_columns = values.shape
     size = [min(max(3.6, 0.36 * n), 10.0) for n in (n_columns, n_rows)]
-    ax = get_axes(ax, figsize=(size[0] + 1.4, size[1] + 0.6))
+    ax = get_axes(ax, figsize=(size[0] + 1.4, size[1] + 0.6), layout="compressed")
     im = ax.imshow(values, **{"cmap": "Blues", "interpolation": "nearest"} | kwargs)
     ax.figure.colorbar(im, ax=ax, label=what)
     long = max(len(str(name)) for name in columns) > 3
