@@ -317,7 +317,7 @@ def _page(title, summary, sections, table):
 
 
 def _section(heading, display, caption):
-    figure = getattr(display, "figure_", None)
+    figure = display.figure_
     width = figure.get_size_inches()[0]
     data, caption = _png(figure), html.escape(caption)
     alt = html.escape(f"{heading}. {_alt(display)}")

@@ -215,9 +215,9 @@ def test_the_edges_join_nearest_neighbours_and_those_between_clusters_are_apart(
     between = sum(dec.labels_[i] != dec.labels_[j] for i, j in want)
     assert len(display.between_.get_segments()) == between
     assert len(display.within_.get_segments()) == len(want) - between
-    i, j = display.edges[0]
+    cut = dec.labels_[display.edges[:, 0]] != dec.labels_[display.edges[:, 1]]
     np.testing.assert_array_equal(
-        [*display.within_.get_segments(), *display.between_.get_segments()][0].shape, (2, 2)
+        np.reshape(display.within_.get_segments(), (-1, 2, 2)), display.points[display.edges[~cut]]
     )
     assert len(display.collections_) == len(np.unique(dec.labels_))
 
